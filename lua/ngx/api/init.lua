@@ -1,0 +1,30 @@
+-- Owns the building of the global `ngx`: the table of contents of its families.
+local FAMILIES = {
+    "constants", "string", "base64", "digest", "time", "args", "regex", "shdict",
+}
+
+local function merge(into, family)
+    for name, value in pairs(family) do
+        if type(value) == "table" and type(into[name]) == "table" then
+            for k, v in pairs(value) do
+                into[name][k] = v
+            end
+        else
+            into[name] = value
+        end
+    end
+end
+
+if not ngx then
+    ngx = {}
+    for _, name in ipairs(FAMILIES) do
+        local found, family = pcall(require, "ngx.api." .. name)
+        if found then
+            merge(ngx, family)
+        elseif not family:find("module 'ngx.api." .. name .. "' not found", 1, true) then
+            error(family, 0)
+        end
+    end
+end
+
+return ngx

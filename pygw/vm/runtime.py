@@ -1,0 +1,33 @@
+"""Owns the creation of a LuaJIT runtime: which Lua, its string encoding and its module path.
+
+Must never know of requests or of the hub; the bridge connects those.
+"""
+
+from collections.abc import Iterable
+
+from lupa import allow_lua_module_loading
+
+from pygw.paths import LUA_DIR
+
+with allow_lua_module_loading():  # C modules built for Lua 5.1 (lpeg, …) need our symbols
+    from lupa.luajit21 import LuaRuntime
+
+
+def create_runtime(lua_paths: Iterable[str] = (), lua_cpaths: Iterable[str] = ()) -> LuaRuntime:
+    """Return a LuaJIT runtime that finds pygw's Lua modules.
+
+    `lua_paths` and `lua_cpaths` are `package.path`/`package.cpath` patterns that win over ours.
+    Strings cross as latin-1: every byte string has exactly one `str` and back; `bytes` given to
+    Lua arrive as Lua strings.
+    """
+    runtime = LuaRuntime(
+        encoding="latin-1",
+        unpack_returned_tuples=True,
+        register_eval=False,
+        register_builtins=False,
+    )
+    package = runtime.globals().package
+    ours = [f"{LUA_DIR}/?.lua", f"{LUA_DIR}/?/init.lua"]
+    package.path = ";".join([*lua_paths, *ours])
+    package.cpath = ";".join([*lua_cpaths, package.cpath])
+    return runtime
