@@ -15,7 +15,7 @@ local unpack = unpack
 -- What each name is for stands beside its Python half.
 local CALLS = {
     -- hub
-    "add_io", "remove_io", "call_at", "cancel", "post_drain", "update_time",
+    "add_io", "call_at", "cancel", "post_drain", "update_time",
     -- ngx.timer
     "timer_at", "timer_every", "timer_done", "timer_pending", "timer_running",
     -- worker
@@ -125,7 +125,9 @@ function _M.attach(given, submit, awaits, cell)
         end
     end
     clock.attach(cell, _M.call.update_time)
-    task.attach(_M.call.post_drain)
+    task.attach(_M.call.post_drain, function(err)
+        require("server.log").alert("in the scheduler: ", err)
+    end)
     return _M.entries
 end
 

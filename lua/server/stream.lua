@@ -16,6 +16,7 @@ local ffi_errno = ffi.errno
 local ffi_string = ffi.string
 local monotonic = clock.monotonic
 local resume = task.resume
+local later = task.later
 local task_wait = task.wait
 local call = bridge.call
 local setmetatable = setmetatable
@@ -256,7 +257,12 @@ function Stream:send(pointer, size, seconds)
     return true
 end
 
--- Close the descriptor; whoever waits on it is told "closed".
+local function close_descriptor(fd)
+    C.close(fd) -- which also takes it out of the epoll set
+end
+
+-- Close the stream; whoever waits on it is told "closed". The descriptor goes when this round of
+-- events is over: a number that is free again could be accepted anew and meet its old events.
 function Stream:close()
     if self.closed then
         return
@@ -267,8 +273,7 @@ function Stream:close()
         self.armed = nil
     end
     by_fd[self.fd] = nil
-    call.remove_io(self.fd)
-    C.close(self.fd)
+    later(close_descriptor, self.fd)
     local reader, writer = self.reader, self.writer
     self.reader, self.writer, self.on_hangup = nil, nil, nil
     if reader then

@@ -9,17 +9,32 @@ local co_resume = coroutine.resume
 local co_status = coroutine.status
 local co_yield = coroutine.yield
 local error = error
+local pcall = pcall
 
 -- The first value of every yield that is meant for the scheduler.
 local SCHED = {}
 
 local _M = { SCHED = SCHED }
 
--- Woken tasks that run when the present one has yielded, in order.
-local ready = {}
-local ready_head, ready_tail = 1, 0
+-- What runs when the present round of events is over, in order: functions and their argument.
+local queue_fn, queue_arg = {}, {}
+local queue_head, queue_tail = 1, 0
 
 local post_drain -- asks the hub to call drain() in its next round
+local posted = false
+local report -- logs an error of ours
+
+-- Call fn(arg) when every event of this round has been seen to.
+local function later(fn, arg)
+    queue_tail = queue_tail + 1
+    queue_fn[queue_tail] = fn
+    queue_arg[queue_tail] = arg
+    if not posted then
+        posted = true
+        post_drain()
+    end
+end
+_M.later = later
 
 -- A task that will run fn.  on_done(task, ok, result) is called when it has ended: true and
 -- its first result, or false and the error (its stack can then still be read from task.co).
@@ -27,14 +42,16 @@ function _M.new(fn, request, on_done)
     return { co = co_create(fn), request = request, on_done = on_done }
 end
 
+local function run_ready(task)
+    if not task.dead then
+        _M.resume(task, task.wake1, task.wake2, task.wake3)
+    end
+end
+
 local function make_ready(task, a, b, c)
-    ready_tail = ready_tail + 1
-    ready[ready_tail] = task
     task.waiting = nil
     task.wake1, task.wake2, task.wake3 = a, b, c
-    if ready_tail == ready_head then
-        post_drain()
-    end
+    return later(run_ready, task)
 end
 
 local function after(task, ok, result)
@@ -95,27 +112,27 @@ function _M.kill(task)
     end
 end
 
--- Run the tasks that are ready now; those made ready meanwhile wait for the next round.
+-- Run what is queued now; what is queued meanwhile waits for the next round.
 function _M.drain()
-    local last = ready_tail
-    for i = ready_head, last do
-        local task = ready[i]
-        ready[i] = nil
-        ready_head = i + 1
-        if not task.dead then
-            resume(task, task.wake1, task.wake2, task.wake3)
+    posted = false
+    local last = queue_tail
+    for i = queue_head, last do
+        local fn, arg = queue_fn[i], queue_arg[i]
+        queue_fn[i], queue_arg[i] = nil, nil
+        queue_head = i + 1
+        local ok, err = pcall(fn, arg)
+        if not ok then
+            report(err)
         end
     end
-    if ready_head > ready_tail then
-        ready_head, ready_tail = 1, 0
-    else
-        post_drain()
+    if queue_head > queue_tail then
+        queue_head, queue_tail = 1, 0
     end
 end
 
--- post: a function that makes the hub call drain() in its next round.
-function _M.attach(post)
-    post_drain = post
+-- post: a function that makes the hub call drain() in its next round; log: told of errors in what drain() ran.
+function _M.attach(post, log)
+    post_drain, report = post, log
 end
 
 return _M

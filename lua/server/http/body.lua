@@ -1,0 +1,212 @@
+-- Owns the reading of a message body in its three framings (RFC 9112, section 6): by length, chunked,
+-- until the peer closes. Hands out pieces where they lie in the input's buffer; nothing is copied.
+local ffi = require "ffi"
+local fields = require "server.http.fields"
+local headers = require "server.http.headers"
+
+local ffi_string = ffi.string
+local min = math.min
+local setmetatable = setmetatable
+local huge = math.huge
+
+local CR, LF, SEMICOLON = 13, 10, 59
+local MAX_CHUNK_LINE = 4096
+local MAX_TRAILER = 16384
+
+local Body = {}
+Body.__index = Body
+
+local _M = {}
+
+local HEX = ffi.new("int8_t[256]")
+for byte = 0, 255 do
+    local digit = byte < 128 and tonumber(string.char(byte), 16)
+    HEX[byte] = digit and string.char(byte):find("%x") and digit or -1
+end
+
+-- A body that arrives on input. framing: "length" (then length is its size in bytes), "chunked" or "close".
+-- left: bytes left of the body or of the present chunk.
+function _M.new(input, framing, length)
+    return setmetatable({
+        input = input,
+        chunked = framing == "chunked",
+        until_close = framing == "close",
+        left = framing == "length" and length or framing == "close" and huge or 0,
+        first_chunk = true,
+        done = framing == "length" and length == 0,
+        trailers = nil,
+        received = 0,
+    }, Body)
+end
+
+-- Have at least n unused bytes in the buffer. Returns true, or nil and why not.
+local function need(input, n, seconds)
+    while not input.buffer or input.len - input.pos < n do
+        local got, err = input:fill(seconds)
+        if not got then
+            return nil, err
+        end
+        if got == 0 then
+            return nil, "closed"
+        end
+    end
+    return true
+end
+
+-- The length of the line that begins at the input's position, without its CRLF.
+local function line_length(input, limit, seconds)
+    local length = 0
+    while true do
+        local ok, err = need(input, length + 1, seconds)
+        if not ok then
+            return nil, err
+        end
+        local byte = input.buffer[input.pos + length]
+        if byte == CR then
+            ok, err = need(input, length + 2, seconds)
+            if not ok then
+                return nil, err
+            end
+            if input.buffer[input.pos + length + 1] ~= LF then
+                return nil, "invalid chunk"
+            end
+            return length
+        elseif byte == LF or length >= limit then
+            return nil, "invalid chunk"
+        end
+        length = length + 1
+    end
+end
+
+local function read_trailers(self, seconds)
+    local input = self.input
+    local total = 0
+    local block = {}
+    while true do
+        local length, err = line_length(input, MAX_TRAILER, seconds)
+        if not length then
+            return nil, err
+        end
+        block[#block + 1] = ffi_string(input.buffer + input.pos, length + 2)
+        input:advance(length + 2)
+        total = total + length
+        if length == 0 then
+            break
+        elseif total > MAX_TRAILER then
+            return nil, "trailers too large"
+        end
+    end
+    if #block > 1 then
+        local text = table.concat(block)
+        self.trailers = headers.new()
+        return fields.parse(ffi.cast("const uint8_t *", text), 0, #text, self.trailers)
+    end
+    return true
+end
+
+-- Read the line that opens the next chunk. Returns true, or nil and why not.
+local function next_chunk(self, seconds)
+    local input = self.input
+    if not self.first_chunk then
+        local ok, err = need(input, 2, seconds)
+        if not ok then
+            return nil, err
+        end
+        local p = input.buffer + input.pos
+        if p[0] ~= CR or p[1] ~= LF then
+            return nil, "invalid chunk"
+        end
+        input:advance(2)
+    end
+    self.first_chunk = false
+    local length, err = line_length(input, MAX_CHUNK_LINE, seconds)
+    if not length then
+        return nil, err
+    end
+    local p = input.buffer + input.pos
+    local size, i = 0, 0
+    while i < length and HEX[p[i]] >= 0 do
+        size = size * 16 + HEX[p[i]]
+        i = i + 1
+    end
+    if i == 0 or i > 12 or (i < length and p[i] ~= SEMICOLON) then
+        return nil, "invalid chunk"
+    end
+    input:advance(length + 2)
+    self.left = size
+    if size == 0 then
+        local ok
+        ok, err = read_trailers(self, seconds)
+        if not ok then
+            return nil, err
+        end
+        self.done = true
+    end
+    return true
+end
+
+-- The next piece: a pointer and a length, valid until advance(); waits up to `seconds` for it.
+-- Returns nil at the end; nil and "timeout", "closed", "invalid chunk" or an error text when it fails.
+function Body:next(seconds)
+    if self.done then
+        return nil
+    end
+    local input = self.input
+    if self.chunked and self.left == 0 then
+        local ok, err = next_chunk(self, seconds)
+        if not ok then
+            return nil, err
+        end
+        if self.done then
+            return nil
+        end
+    end
+    if not input.buffer then
+        local n, err = input:fill(seconds)
+        if not n then
+            return nil, err
+        end
+        if n == 0 then
+            if self.until_close then
+                self.done = true
+                return nil
+            end
+            return nil, "closed"
+        end
+    end
+    return input.buffer + input.pos, min(input.len - input.pos, self.left)
+end
+
+-- Mark n bytes of the present piece as used.
+function Body:advance(n)
+    self.input:advance(n)
+    self.received = self.received + n
+    local left = self.left - n
+    self.left = left
+    if left == 0 and not self.chunked then
+        self.done = true
+    end
+end
+
+-- Read all that is left as one string. limit: bytes at most. Returns it, or nil and why not ("too large", …).
+function Body:read_all(limit, seconds)
+    local pieces = {}
+    local total = 0
+    while true do
+        local p, n = self:next(seconds)
+        if not p then
+            if n then
+                return nil, n
+            end
+            return table.concat(pieces)
+        end
+        total = total + n
+        if total > limit then
+            return nil, "too large"
+        end
+        pieces[#pieces + 1] = ffi_string(p, n)
+        self:advance(n)
+    end
+end
+
+return _M

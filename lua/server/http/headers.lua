@@ -1,0 +1,129 @@
+-- Owns the header fields of one message, in order, duplicates kept: triples (lower-cased name, name
+-- as written, value) in the array part. Headers are few, so a scan over interned strings beats a hash.
+local new_tab = require "table.new"
+local setmetatable = setmetatable
+local lower_string = string.lower
+
+local Headers = {}
+Headers.__index = Headers
+
+local _M = {}
+
+-- Lower-cased names met so far: most requests bring the same ones. Bounded, names come from outside.
+local LOWER_MAX = 2000
+local lower_names, lower_count = {}, 0
+
+local function lower(name)
+    local found = lower_names[name]
+    if found then
+        return found
+    end
+    found = lower_string(name)
+    if lower_count < LOWER_MAX then
+        lower_count = lower_count + 1
+        lower_names[name] = found
+    end
+    return found
+end
+_M.lower = lower
+
+local free, free_n = {}, 0
+
+-- An empty set of fields. n: the index of the last used slot.
+function _M.new()
+    if free_n > 0 then
+        local headers = free[free_n]
+        free_n = free_n - 1
+        return headers
+    end
+    local headers = new_tab(60, 1)
+    headers.n = 0
+    return setmetatable(headers, Headers)
+end
+
+-- Give a set back for reuse; nobody may hold it any more.
+function _M.release(headers)
+    headers.n = 0
+    if free_n < 256 then
+        free_n = free_n + 1
+        free[free_n] = headers
+    end
+end
+
+-- The first value of a field, by its lower-cased name, or nil.
+function Headers:get(key)
+    for i = 1, self.n, 3 do
+        if self[i] == key then
+            return self[i + 2]
+        end
+    end
+    return nil
+end
+
+-- All values of a field as an array (empty when there is none).
+function Headers:get_all(key)
+    local values = {}
+    for i = 1, self.n, 3 do
+        if self[i] == key then
+            values[#values + 1] = self[i + 2]
+        end
+    end
+    return values
+end
+
+-- The values of a field joined as a list field is ("a, b"), or nil.
+function Headers:joined(key, separator)
+    local value
+    for i = 1, self.n, 3 do
+        if self[i] == key then
+            value = value and value .. (separator or ", ") .. self[i + 2] or self[i + 2]
+        end
+    end
+    return value
+end
+
+-- Append a field. key: its lower-cased name.
+function Headers:add(key, name, value)
+    local n = self.n
+    self[n + 1], self[n + 2], self[n + 3] = key, name, value
+    self.n = n + 3
+end
+
+-- Remove all fields of that lower-cased name.
+function Headers:remove(key)
+    local kept = 0
+    local n = self.n
+    for i = 1, n, 3 do
+        if self[i] ~= key then
+            if kept ~= i - 1 then
+                self[kept + 1], self[kept + 2], self[kept + 3] = self[i], self[i + 1], self[i + 2]
+            end
+            kept = kept + 3
+        end
+    end
+    self.n = kept
+end
+
+-- Replace all fields of that name by one, in the first one's place.
+function Headers:set(key, name, value)
+    for i = 1, self.n, 3 do
+        if self[i] == key then
+            self[i + 1], self[i + 2] = name, value
+            for j = i + 3, self.n, 3 do
+                if self[j] == key then
+                    self:remove(key)
+                    return self:add(key, name, value)
+                end
+            end
+            return
+        end
+    end
+    return self:add(key, name, value)
+end
+
+-- How many fields there are.
+function Headers:count()
+    return self.n / 3
+end
+
+return _M

@@ -1,0 +1,244 @@
+-- Owns the parsing of a request head (RFC 9112) into a request, strictly: what two servers could read
+-- in two ways is an error, never a guess. Errors carry the status code to answer with.
+local ffi = require "ffi"
+local fields = require "server.http.fields"
+local uri = require "server.http.uri"
+
+local C = ffi.C
+local ffi_string = ffi.string
+local parse_fields = fields.parse
+local split_target, normalize = uri.split, uri.normalize
+local find, lower, match = string.find, string.lower, string.match
+local tonumber = tonumber
+
+pcall(ffi.cdef, "void *memmem(const void *hay, size_t hay_len, const void *needle, size_t len);")
+
+local CR, LF, SPACE = 13, 10, 32
+local TOKEN = fields.TOKEN
+
+local _M = {}
+
+-- Where the head that begins at p[pos] ends (the offset after its empty line), or nil when it is not
+-- all there. length: how many bytes p has.
+function _M.head_end(p, pos, length)
+    local found = C.memmem(p + pos, length - pos, "\r\n\r\n", 4)
+    if found == nil then
+        return nil
+    end
+    return ffi.cast("uint8_t *", found) - p + 4
+end
+
+-- Skip the empty lines that a client may send before a request line (RFC 9112, section 2.2).
+function _M.skip_empty_lines(p, pos, length)
+    while pos + 1 < length and p[pos] == CR and p[pos + 1] == LF do
+        pos = pos + 2
+    end
+    return pos
+end
+
+-- Parse "METHOD SP target SP HTTP/1.x CRLF" at p[pos] into r.
+-- Returns the offset of the next line, or nil, a status and what is wrong.
+local function request_line(r, p, pos)
+    local start = pos
+    while TOKEN[p[pos]] == 1 do
+        pos = pos + 1
+    end
+    if p[pos] ~= SPACE or pos == start then
+        return nil, 400, "invalid method"
+    end
+    r.method = ffi_string(p + start, pos - start)
+    pos = pos + 1
+    start = pos
+    while p[pos] > SPACE and p[pos] ~= 127 do
+        pos = pos + 1
+    end
+    if p[pos] ~= SPACE or pos == start then
+        return nil, 400, "invalid request target"
+    end
+    r.request_uri = ffi_string(p + start, pos - start)
+    local version = ffi_string(p + pos + 1, 10)
+    if version == "HTTP/1.1\r\n" then
+        r.http_minor = 1
+    elseif version == "HTTP/1.0\r\n" then
+        r.http_minor = 0
+    elseif match(version, "^HTTP/%d%.%d\r\n$") then
+        return nil, 505, "unsupported HTTP version"
+    else
+        return nil, 400, "invalid HTTP version"
+    end
+    return pos + 11
+end
+
+local host_byte_ok = "^[%w%-%._~!%$&'%(%)%*%+,;=%%]*$"
+
+-- Returns the host lower-cased without its port, or nil when it is invalid.
+local function check_host(value)
+    local name, port = match(value, "^(%[[%x:%.]+%])(.*)$")
+    if not name then
+        name, port = match(value, "^([^:]*)(.*)$")
+        if not find(name, host_byte_ok) then
+            return nil
+        end
+    end
+    if port ~= "" and not find(port, "^:%d*$") then
+        return nil
+    end
+    return lower(name)
+end
+
+-- Host values are few on a worker: remember their check. Bounded, they come from outside.
+local hosts, hosts_n = {}, 0
+
+local function host_of(value)
+    local known = hosts[value]
+    if known ~= nil then
+        return known or nil
+    end
+    known = check_host(value)
+    if hosts_n < 1000 then
+        hosts_n = hosts_n + 1
+        hosts[value] = known or false
+    end
+    return known
+end
+
+local special = {}
+
+special["host"] = function(r, value)
+    if r.host_header then
+        return 400, "more than one Host"
+    end
+    r.host_header = value
+    r.host = host_of(value)
+    if not r.host then
+        return 400, "invalid Host"
+    end
+end
+
+special["content-length"] = function(r, value)
+    if r.content_length or not find(value, "^%d+$") or #value > 15 then
+        return 400, "invalid Content-Length"
+    end
+    r.content_length = tonumber(value)
+end
+
+special["transfer-encoding"] = function(r, value)
+    if r.chunked then
+        return 400, "more than one Transfer-Encoding"
+    end
+    if lower(value) ~= "chunked" then
+        return 501, "unsupported Transfer-Encoding"
+    end
+    r.chunked = true
+end
+
+special["connection"] = function(r, value)
+    local tokens = lower(value)
+    if find(tokens, "close", 1, true) then
+        r.connection_close = true
+    elseif find(tokens, "keep-alive", 1, true) then
+        r.connection_keep_alive = true
+    end
+end
+
+special["expect"] = function(r, value)
+    if lower(value) ~= "100-continue" then
+        return 417, "unknown expectation"
+    end
+    r.expect_continue = r.http_minor == 1
+end
+
+-- Read the fields that frame and route the message.
+local function check_fields(r)
+    local h = r.headers
+    for i = 1, h.n, 3 do
+        local handler = special[h[i]]
+        if handler then
+            local status, err = handler(r, h[i + 2])
+            if status then
+                return status, err
+            end
+        end
+    end
+    if r.chunked then
+        if r.content_length then
+            return 400, "both Transfer-Encoding and Content-Length"
+        end
+        if r.http_minor == 0 then
+            return 400, "Transfer-Encoding in an HTTP/1.0 request"
+        end
+    end
+    if r.http_minor == 1 then
+        if not r.host_header then
+            return 400, "no Host"
+        end
+        r.keepalive = not r.connection_close
+    else
+        r.keepalive = r.connection_keep_alive and not r.connection_close or false
+    end
+end
+
+local function check_target(r)
+    local target = r.request_uri
+    local path, args, host = split_target(target, r.method)
+    if not path then
+        return 400, args
+    end
+    if path ~= "*" then
+        path = normalize(path)
+        if not path then
+            return 400, "invalid path"
+        end
+    end
+    r.uri, r.args = path, args
+    if host then -- an absolute target's host wins over the field (RFC 9112, section 3.2.2)
+        r.host_header = host
+        r.host = host_of(host)
+        if not r.host then
+            return 400, "invalid host in request target"
+        end
+    end
+end
+
+-- Parse the whole head p[pos..stop) into r. Returns true, or nil, the status to answer and what is wrong.
+function _M.parse(r, p, pos, stop)
+    local next_line, status, err = request_line(r, p, pos)
+    if not next_line then
+        return nil, status, err
+    end
+    local ok
+    ok, err = parse_fields(p, next_line, stop, r.headers)
+    if not ok then
+        return nil, 400, err
+    end
+    status, err = check_fields(r)
+    if not status then
+        status, err = check_target(r)
+    end
+    if status then
+        return nil, status, err
+    end
+    return true
+end
+
+-- What can be said of a head that is not all there yet: nil, or a status and what is wrong.
+-- limit: bytes a head may have.
+function _M.check_partial(p, pos, length, limit)
+    local head = ffi_string(p + pos, length - pos)
+    if find(head, "^\n") or find(head, "[^\r]\n") then
+        return 400, "bare LF in head"
+    end
+    if length - pos > limit then
+        if not find(head, "\r\n", 1, true) then
+            return 414, "request line too long"
+        end
+        return 400, "request header too large", "Request Header Or Cookie Too Large"
+    end
+    local line = match(head, "^[^\r]*")
+    if not find(line, "^[%w!#%$%%&'%*%+%-%.%^_`|~]*$") and not find(line, "^[%w!#%$%%&'%*%+%-%.%^_`|~]+ ") then
+        return 400, "invalid method"
+    end
+    return nil
+end
+
+return _M

@@ -1,0 +1,109 @@
+-- Owns request targets: their four forms, and the decoding and normalising of paths as nginx does it
+-- (percent-decoding, "//" merged, "." and ".." resolved).
+
+local byte, char, find, sub, gsub = string.byte, string.char, string.find, string.sub, string.gsub
+local concat = table.concat
+local tonumber = tonumber
+
+local _M = {}
+
+local function resolve_dots(path)
+    local out, n = {}, 0
+    local ends_in_slash = false
+    for segment in path:gmatch("[^/]+") do
+        ends_in_slash = false
+        if segment == ".." then
+            if n == 0 then
+                return nil
+            end
+            n = n - 1
+            ends_in_slash = true
+        elseif segment == "." then
+            ends_in_slash = true
+        else
+            n = n + 1
+            out[n] = segment
+        end
+    end
+    if sub(path, -1) == "/" then
+        ends_in_slash = true
+    end
+    local joined = "/" .. concat(out, "/", 1, n)
+    if ends_in_slash and n > 0 then
+        joined = joined .. "/"
+    end
+    return joined
+end
+
+local function decode(hex)
+    return char(tonumber(hex, 16))
+end
+
+-- Decode and normalise a path that begins with "/". Returns nil when it is malformed, holds a NUL or
+-- climbs above the root.
+function _M.normalize(path)
+    if not find(path, "[%%]") and not find(path, "//", 1, true) and not find(path, "/.", 1, true) then
+        return path
+    end
+    if find(gsub(path, "%%%x%x", ""), "%%") then
+        return nil
+    end
+    local decoded = gsub(path, "%%(%x%x)", decode)
+    if find(decoded, "%z") then
+        return nil
+    end
+    return resolve_dots(decoded)
+end
+
+-- Split a request target. Returns path (raw), args (nil without "?"), host (only of an absolute
+-- target, lower-cased, with its port); or nil and what is wrong.
+function _M.split(target, method)
+    local host
+    local path = target
+    if byte(target) ~= 47 then
+        if target == "*" and method == "OPTIONS" then
+            return "*", nil, nil
+        end
+        local scheme_end = select(2, find(target, "^[Hh][Tt][Tt][Pp][Ss]?://"))
+        if not scheme_end then
+            return nil, "invalid request target"
+        end
+        local path_at = find(target, "[/?#]", scheme_end + 1)
+        host = sub(target, scheme_end + 1, (path_at or 0) - 1):lower()
+        if host == "" or find(host, "@", 1, true) then
+            return nil, "invalid host in request target"
+        end
+        path = path_at and sub(target, path_at) or "/"
+        if byte(path) ~= 47 then
+            path = "/" .. path
+        end
+    end
+    local fragment = find(path, "#", 1, true)
+    if fragment then
+        path = sub(path, 1, fragment - 1)
+    end
+    local question = find(path, "?", 1, true)
+    if question then
+        return sub(path, 1, question - 1), sub(path, question + 1), host
+    end
+    return path, nil, host
+end
+
+-- A table of the bytes that nginx escapes in a path it sends to an upstream: controls, space, ", #, %, ?, …
+local escaped = {}
+for value = 0, 255 do
+    local c = char(value)
+    if value <= 32 or value >= 127 or find(c, '["#%%<>?\\^`{|}]') then
+        escaped[c] = ("%%%02X"):format(value)
+    end
+end
+
+-- Encode a decoded path for sending (ngx_escape_uri, NGX_ESCAPE_URI).
+function _M.escape_path(path)
+    if not find(path, '[%c%s\127-\255"#%%<>?\\^`{|}]') then
+        return path
+    end
+    return (gsub(path, ".", escaped))
+end
+
+return _M
