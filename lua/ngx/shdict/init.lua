@@ -1,0 +1,41 @@
+-- Owns the set of shared dictionaries (ngx.shared) and their declaration, which is what the directive
+-- lua_shared_dict does. Must never be called while requests run: dictionaries are declared at start-up.
+local list_methods = require "ngx.shdict.list_methods"
+local methods = require "ngx.shdict.methods"
+local store = require "ngx.shdict.store"
+
+local error, pairs, setmetatable, type = error, pairs, setmetatable, type
+
+local MIN_SIZE = 8192
+
+local shared = {}
+local index = {}
+for _, family in pairs({ methods, list_methods }) do
+    for name, method in pairs(family) do
+        index[name] = method
+    end
+end
+local metatable = { __index = index }
+
+local _M = { shared = shared }
+
+-- Make ngx.shared[name], of `size` bytes (8 KiB at least). Declaring it again with the same size keeps
+-- its contents; with another size it is an error.
+function _M.declare(name, size)
+    if type(name) ~= "string" or name == "" then
+        error('invalid lua shared dict name "' .. tostring(name) .. '"', 2)
+    end
+    if type(size) ~= "number" or size < MIN_SIZE then
+        error('invalid lua shared dict size "' .. tostring(size) .. '" of "' .. name .. '": at least 8192 bytes', 2)
+    end
+    local dict = shared[name]
+    if not dict then
+        dict = setmetatable({ store.new(name, size) }, metatable)
+        shared[name] = dict
+    elseif dict:capacity() ~= size then
+        error('lua_shared_dict "' .. name .. '" is already defined with size ' .. dict:capacity(), 2)
+    end
+    return dict
+end
+
+return _M
