@@ -1,0 +1,282 @@
+-- Owns client connections: accepting them, reading requests off them one after the other, and the
+-- life of each. One task per connection; it survives ngx.exit and errors by getting a new coroutine.
+local buffer = require "string.buffer"
+local address = require "server.address"
+local bodies = require "server.http.body"
+local cdefs = require "server.cdefs"
+local ffi = require "ffi"
+local handler = require "server.http.handler"
+local inputs = require "server.http.input"
+local log = require "server.log"
+local parser = require "server.http.request_parser"
+local request_body = require "server.http.request_body"
+local requests = require "server.http.request"
+local current = require "server.current"
+local settings = require "server.settings"
+local streams = require "server.stream"
+local task = require "server.task"
+
+local C = ffi.C
+local parse, head_end, skip_empty_lines = parser.parse, parser.head_end, parser.skip_empty_lines
+local reset = requests.reset
+local co_create = coroutine.create
+local traceback = debug.traceback
+
+local _M = {}
+
+local open = {} -- every open client connection
+local open_count = 0
+local serial = 0
+local draining = false
+local on_empty -- told when the last connection is closed while draining
+
+local function close(conn)
+    if open[conn] then
+        open[conn] = nil
+        open_count = open_count - 1
+        if open_count == 0 and draining then
+            task.later(on_empty)
+        end
+    end
+    conn.input:clear()
+    conn.stream:close()
+end
+
+-- Answer a request that could not be read, and give the connection up.
+local function refuse(conn, r, status, why, detail)
+    log.info("client sent invalid request: ", why)
+    r.keepalive = false
+    r.method = r.method or "GET"
+    handler.refuse(r, status, detail)
+    return nil
+end
+
+-- Read the next request's head. Returns the request, or nil when the connection is to be closed.
+local function read_request(conn)
+    local input, r = conn.input, conn.request
+    reset(r)
+    conn.task.request = r
+    current.request = r
+    while true do
+        local p = input.buffer
+        if p then
+            local pos = skip_empty_lines(p, input.pos, input.len)
+            local stop = head_end(p, pos, input.len)
+            if stop then
+                if stop - pos > settings.client_header_size then
+                    return refuse(conn, r, 400, "header too large", "Request Header Or Cookie Too Large")
+                end
+                local ok, status, err = parse(r, p, pos, stop)
+                input:advance(stop - input.pos)
+                if not ok then
+                    return refuse(conn, r, status, err)
+                end
+                conn.waiting = false
+                return r
+            end
+            local status, err, detail = parser.check_partial(p, pos, input.len, settings.client_header_size)
+            if status then
+                return refuse(conn, r, status, err, detail)
+            end
+        end
+        local idle = p == nil
+        conn.waiting = idle
+        local seconds = settings.client_header_timeout
+        if idle and conn.requests > 0 then
+            seconds = settings.keepalive_timeout
+        end
+        local n, err = input:fill(seconds)
+        if not n or n == 0 then
+            if err == "timeout" and not idle then
+                return refuse(conn, r, 408, "header timed out")
+            end
+            return nil
+        end
+    end
+end
+
+-- Shut down politely: what the client is still sending must not turn our answer into a reset.
+local function linger(conn)
+    C.shutdown(conn.stream.fd, cdefs.SHUT_WR)
+    for _ = 1, 64 do
+        conn.input:clear()
+        local n = conn.input:fill(settings.lingering_timeout)
+        if not n or n == 0 then
+            return
+        end
+    end
+end
+
+local function open_body(conn, r)
+    if r.chunked then
+        r.body = bodies.new(conn.input, "chunked")
+    elseif r.content_length and r.content_length > 0 then
+        r.body = bodies.new(conn.input, "length", r.content_length)
+    end
+end
+
+-- What remains when the answer is out: returns true when the connection can serve another request.
+local function after_request(conn, r)
+    if r.truncated or r.aborted then
+        return false
+    end
+    if not request_body.discard(r) then
+        if r.body and not r.body.done then
+            linger(conn)
+        end
+        return false
+    end
+    return r.keepalive and not draining and conn.requests < settings.keepalive_requests
+end
+
+local function serve(conn)
+    repeat
+        local r = read_request(conn)
+        if not r then
+            break
+        end
+        conn.requests = conn.requests + 1
+        if draining or conn.requests >= settings.keepalive_requests then
+            r.keepalive = false
+        end
+        open_body(conn, r)
+        handler.run(r)
+    until not after_request(conn, r)
+    close(conn)
+end
+
+-- Go on after `action` ended r's coroutine before its time (ngx.exit, an error): finish r, then serve on.
+local function go_on(conn, action, argument)
+    local r = conn.request
+    action(r, argument)
+    if after_request(conn, r) then
+        return serve(conn)
+    end
+    close(conn)
+end
+
+-- Give the connection's task a new coroutine that begins with action(r, argument).
+function _M.restart(conn, action, argument)
+    local main = conn.task
+    main.co = co_create(function()
+        return go_on(conn, action, argument)
+    end)
+    main.dead = false
+    return task.resume(main)
+end
+
+local function on_done(main, ok, err)
+    local conn = main.conn
+    if ok then
+        return
+    end
+    local r = conn.request
+    local outer = current.request
+    current.request = r
+    log.err("lua entry thread aborted: runtime error: ", tostring(err), "\n", traceback(main.co))
+    current.request = outer
+    if conn.failing or r.stage == "" then -- failed while failing, or outside of any request: ours to mend
+        return close(conn)
+    end
+    conn.failing = true
+    _M.restart(conn, handler.fail)
+    conn.failing = false
+end
+
+-- Serve a freshly accepted descriptor.
+local function adopt(fd, sockaddr)
+    serial = serial + 1
+    local host, port = address.format(sockaddr)
+    local stream = streams.new(fd)
+    local conn = {
+        serial = serial, stream = stream, input = inputs.new(stream), requests = 0, waiting = true,
+        remote_addr = host, remote_port = port, out = buffer.new(), failing = false,
+    }
+    local main = task.new(function()
+        return serve(conn)
+    end, nil, on_done)
+    main.conn = conn
+    conn.task = main
+    conn.request = requests.new(conn)
+    open[conn] = true
+    open_count = open_count + 1
+    task.resume(main)
+end
+
+local Listener = {}
+Listener.__index = Listener
+
+local sockaddr = ffi.new("union pygw_sockaddr")
+local sockaddr_size = ffi.new("unsigned int[1]")
+local ACCEPT_FLAGS = cdefs.SOCK_NONBLOCK + cdefs.SOCK_CLOEXEC
+local ACCEPTS_A_ROUND = 64
+
+local function accept_some(self)
+    for _ = 1, ACCEPTS_A_ROUND do
+        if self.closed then
+            return
+        end
+        sockaddr_size[0] = ffi.sizeof(sockaddr)
+        local fd = C.accept4(self.fd, sockaddr, sockaddr_size, ACCEPT_FLAGS)
+        if fd >= 0 then
+            adopt(fd, sockaddr)
+        else
+            local errno = ffi.errno()
+            if errno == cdefs.EAGAIN then
+                return
+            elseif errno == cdefs.EMFILE or errno == cdefs.ENFILE then
+                log.alert("accept4() failed (", streams.error_text(errno), "): connections wait")
+                return require("server.bridge").call_at(require("server.clock").monotonic() + 0.5, self)
+            elseif errno ~= cdefs.EINTR and errno ~= 103 then -- 103: ECONNABORTED, the next may be fine
+                return log.alert("accept4() failed (", streams.error_text(errno), ")")
+            end
+        end
+    end
+    task.later(accept_some, self) -- others get their turn in between
+end
+
+Listener.on_event = accept_some
+Listener.on_timer = accept_some
+
+local listeners = {}
+
+-- Accept connections on a listening, non-blocking descriptor.
+function _M.listen(fd)
+    local one = ffi.new("int[1]", 1)
+    C.setsockopt(fd, cdefs.IPPROTO_TCP, cdefs.TCP_NODELAY, one, 4) -- inherited by what it accepts
+    local listener = setmetatable({ fd = fd, closed = false }, Listener)
+    listeners[#listeners + 1] = listener
+    streams.by_fd[fd] = listener
+    require("server.bridge").call.add_io(fd)
+end
+
+-- Stop accepting, close idle connections, let the others finish their request. callback() is called when
+-- the last one is closed.
+function _M.drain(callback)
+    draining, on_empty = true, callback
+    for _, listener in ipairs(listeners) do
+        listener.closed = true
+        streams.by_fd[listener.fd] = nil
+        C.close(listener.fd)
+    end
+    listeners = {}
+    for conn in pairs(open) do
+        if conn.waiting then
+            conn.stream:close() -- wakes its task, which ends
+        end
+    end
+    if open_count == 0 then
+        task.later(on_empty)
+    end
+end
+
+-- How many client connections are open, and how many of those wait for a request.
+function _M.count()
+    local waiting = 0
+    for conn in pairs(open) do
+        waiting = waiting + (conn.waiting and 1 or 0)
+    end
+    return open_count, waiting
+end
+
+return _M

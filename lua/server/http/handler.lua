@@ -1,0 +1,140 @@
+-- Owns the run of one request through the phases: rewrite, access, content or proxy, log; and where it
+-- goes on after ngx.exit or an error. Which stage it is in stands in r.stage.
+local clock = require "server.clock"
+local light_threads = require "server.light_threads"
+local output = require "server.http.output"
+local phases = require "server.phases"
+local proxy = require "server.http.proxy"
+
+local run_phase = phases.run
+
+local OK, ERROR, DECLINED, AGAIN, DONE = 0, -1, -5, -2, -4
+
+local _M = {}
+
+local function log_phase(r)
+    light_threads.kill_all(r)
+    r.stage = "log"
+    r.end_time = clock.now()
+    run_phase(r, "log")
+    r.stage = ""
+end
+
+local function finish(r)
+    if not r.aborted and not r.truncated then
+        output.finish(r)
+    end
+    return log_phase(r)
+end
+
+local function content(r)
+    r.stage = "content"
+    if r.uri == "*" then
+        output.send_page(r, r.method == "OPTIONS" and 204 or 400)
+    elseif phases.app.content then
+        run_phase(r, "content")
+        light_threads.join_all(r)
+    elseif phases.app.balancer then
+        proxy.run(r)
+        return log_phase(r)
+    else
+        output.send_page(r, 404)
+    end
+    return finish(r)
+end
+
+local function access(r)
+    r.stage = "access"
+    if phases.app.access then
+        run_phase(r, "access")
+        light_threads.join_all(r)
+        if r.header_sent then -- the access phase made the response itself
+            return finish(r)
+        end
+    end
+    return content(r)
+end
+
+-- Run a request whose head has been read.
+function _M.run(r)
+    local app = phases.app
+    r.stage = "rewrite"
+    if app.rewrite then
+        run_phase(r, "rewrite")
+        light_threads.join_all(r)
+        if r.header_sent then
+            return finish(r)
+        end
+    end
+    return access(r)
+end
+
+-- Answer a request that never came to its phases (it was malformed, or too late).
+function _M.refuse(r, code, detail)
+    r.stage = "content"
+    r.uri, r.request_uri = r.uri or "", r.request_uri or ""
+    if code == 408 then
+        r.status = 408
+        r.aborted = true
+    else
+        output.send_page(r, code, detail)
+    end
+    return log_phase(r)
+end
+
+-- Go on after the application called ngx.exit(code) in one of the request's phases.
+function _M.exit(r, code)
+    light_threads.kill_all(r)
+    local stage = r.stage
+    r.phase = stage
+    if code == ERROR or code == 444 or code == 499 then
+        r.status = code == ERROR and (r.status ~= 0 and r.status or 500) or code
+        r.aborted, r.keepalive = true, false
+        return log_phase(r)
+    end
+    if code >= 200 and not r.header_sent then
+        if code >= 300 or code == 204 then
+            output.send_page(r, code)
+        else
+            r.status = code
+        end
+        return finish(r)
+    end
+    if r.header_sent or stage == "content" then
+        return finish(r)
+    end
+    if stage == "rewrite" and (code == OK or code == DECLINED or code == AGAIN or code == DONE) then
+        return access(r)
+    elseif stage == "access" then
+        return content(r)
+    end
+    return finish(r)
+end
+
+-- Go on after an error that no application code caught.
+function _M.fail(r)
+    light_threads.kill_all(r)
+    local connection = r.upstream_connection
+    if connection then
+        connection:close()
+        r.upstream_connection = nil
+    end
+    if r.stage == "log" then
+        r.stage = ""
+        return
+    end
+    if r.header_sent then
+        r.truncated, r.keepalive = true, false
+        return log_phase(r)
+    end
+    if r.phase == "header_filter" or r.phase == "body_filter" then
+        r.phase = "header_filter" -- do not run the filter that failed once more
+        r.skip_body_filter = true
+    end
+    r.resp.n = 0
+    r.out:reset()
+    output.send_page(r, 500)
+    return log_phase(r)
+end
+
+return _M

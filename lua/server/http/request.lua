@@ -1,0 +1,50 @@
+-- Owns the request: the table that every ngx.* function reads. One per connection, made new for each
+-- request by reset(), since requests of a connection never overlap.
+local clock = require "server.clock"
+local headers = require "server.http.headers"
+
+local now = clock.now
+
+local _M = {}
+
+-- Make r a request of which nothing is known yet.
+local function reset(r)
+    -- what came
+    r.method, r.request_uri, r.uri, r.args = nil, nil, nil, nil
+    r.http_minor = 1
+    r.host, r.host_header = nil, nil
+    r.content_length, r.chunked, r.expect_continue = nil, false, false
+    r.connection_close, r.connection_keep_alive, r.keepalive = false, false, false
+    r.headers.n = 0
+    r.body, r.body_data, r.body_read = nil, nil, false
+    r.start_time = now()
+    -- what goes
+    r.status, r.resp_status = 0, nil
+    r.resp.n = 0
+    r.header_sent, r.framing, r.no_body = false, nil, false
+    r.default_type = "text/plain"
+    r.bytes_sent, r.body_bytes_sent = 0, 0
+    r.body_filtered, r.skip_body_filter, r.ended, r.aborted = false, false, false, false
+    r.arg1, r.arg2 = nil, nil
+    -- the upstream
+    r.peer, r.tries, r.upstream_headers, r.upstream_status = nil, nil, nil, nil
+    r.upstream_stream, r.upstream_target = nil, nil
+    -- the run
+    r.phase, r.stage = "", ""
+    r.ctx, r.vars = nil, nil
+    r.threads, r.on_abort, r.error_detail = nil, nil, nil
+end
+_M.reset = reset
+
+-- A request for connection conn.
+function _M.new(conn)
+    local r = {
+        conn = conn, stream = conn.stream, connection = conn.serial, task = conn.task,
+        remote_addr = conn.remote_addr, remote_port = conn.remote_port,
+        headers = headers.new(), resp = headers.new(), out = conn.out,
+    }
+    reset(r)
+    return r
+end
+
+return _M

@@ -1,0 +1,111 @@
+-- Owns the parsing of an upstream's response head (RFC 9112) and what follows for its body.
+local ffi = require "ffi"
+local fields = require "server.http.fields"
+local request_parser = require "server.http.request_parser"
+
+local ffi_string = ffi.string
+local parse_fields = fields.parse
+local head_end = request_parser.head_end
+local find, lower, tonumber = string.find, string.lower, tonumber
+
+local SPACE, CR, LF = 32, 13, 10
+
+local _M = {}
+
+local function digit(byte)
+    return byte >= 48 and byte <= 57
+end
+
+-- Parse "HTTP/1.x NNN reason CRLF". Returns the offset of the next line, the status and the minor version, or nil.
+local function status_line(p, pos, stop)
+    local version = ffi_string(p + pos, 7)
+    local minor = p[pos + 7] - 48
+    if version ~= "HTTP/1." or minor < 0 or minor > 9 or p[pos + 8] ~= SPACE then
+        return nil
+    end
+    local a, b, c = p[pos + 9], p[pos + 10], p[pos + 11]
+    if not (digit(a) and digit(b) and digit(c)) or a == 48 then
+        return nil
+    end
+    local after = pos + 12
+    if p[after] ~= SPACE and p[after] ~= CR then
+        return nil
+    end
+    while p[after] ~= CR and after < stop do
+        after = after + 1
+    end
+    if p[after + 1] ~= LF then
+        return nil
+    end
+    return after + 2, (a - 48) * 100 + (b - 48) * 10 + (c - 48), minor
+end
+
+-- Read one response head from input into `into` (Headers). Returns a status and the minor version;
+-- or nil and "timeout", "closed", "invalid header", "header too large" or an error text.
+function _M.read(input, into, limit, seconds)
+    while true do
+        local p = input.buffer
+        if p then
+            local stop = head_end(p, input.pos, input.len)
+            if stop then
+                local fields_at, code, minor = status_line(p, input.pos, stop)
+                if not fields_at or not parse_fields(p, fields_at, stop, into) then
+                    return nil, "invalid header"
+                end
+                input:advance(stop - input.pos)
+                return code, minor
+            end
+            if input.len - input.pos > limit then
+                return nil, "header too large"
+            end
+        end
+        local n, err = input:fill(seconds)
+        if not n then
+            return nil, err
+        elseif n == 0 then
+            return nil, "closed"
+        end
+    end
+end
+
+-- How the body of a response is framed: "none", "length" and its size, "chunked" or "close"; nil and why
+-- when the head contradicts itself. Third result: may the connection be kept (or why not)?
+function _M.framing(code, minor, headers, method)
+    local keep = minor >= 1
+    local length, chunked
+    for i = 1, headers.n, 3 do
+        local key = headers[i]
+        if key == "content-length" then
+            local value = headers[i + 2]
+            if not find(value, "^%d+$") or (length and length ~= tonumber(value)) then
+                return nil, nil, "invalid Content-Length"
+            end
+            length = tonumber(value)
+        elseif key == "transfer-encoding" then
+            if lower(headers[i + 2]) ~= "chunked" or chunked then
+                return nil, nil, "unsupported Transfer-Encoding"
+            end
+            chunked = true
+        elseif key == "connection" then
+            local value = lower(headers[i + 2])
+            if find(value, "close", 1, true) then
+                keep = false
+            elseif find(value, "keep-alive", 1, true) then
+                keep = true
+            end
+        end
+    end
+    if method == "HEAD" or code == 204 or code == 304 then
+        return "none", 0, keep
+    elseif chunked then
+        if length then
+            return nil, nil, "both Transfer-Encoding and Content-Length"
+        end
+        return "chunked", nil, keep
+    elseif length then
+        return "length", length, keep
+    end
+    return "close", nil, false
+end
+
+return _M

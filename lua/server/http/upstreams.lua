@@ -1,0 +1,117 @@
+-- Owns the connections to upstream servers: opening them, and keeping idle ones for the next request
+-- (nginx's upstream keepalive: a bound on all idle ones of a worker, the least recently used goes).
+local connect = require "server.connect"
+local inputs = require "server.http.input"
+local settings = require "server.settings"
+
+local setmetatable = setmetatable
+
+local Connection = {}
+Connection.__index = Connection
+
+local _M = {}
+
+local idle = {} -- key -> array of connections, the last is the most recently used
+local idle_count = 0
+local oldest, newest -- of all idle connections, a doubly linked list
+
+local function unlink(connection)
+    local older, newer = connection.older, connection.newer
+    if older then
+        older.newer = newer
+    else
+        oldest = newer
+    end
+    if newer then
+        newer.older = older
+    else
+        newest = older
+    end
+    connection.older, connection.newer = nil, nil
+    idle_count = idle_count - 1
+    connection.stream.idle = nil
+end
+
+local function forget(connection)
+    local list = idle[connection.key]
+    for i = #list, 1, -1 do
+        if list[i] == connection then
+            table.remove(list, i)
+            break
+        end
+    end
+    if #list == 0 then
+        idle[connection.key] = nil
+    end
+    unlink(connection)
+end
+
+-- An idle connection got bytes, an end or its timeout: each of them ends it.
+function Connection:on_idle_event()
+    forget(self)
+    self.stream:close()
+end
+
+function Connection:close()
+    self.input:clear()
+    self.stream:close()
+end
+
+-- Keep the connection for reuse, or close it when it may not be.
+function Connection:keep()
+    if settings.upstream_keepalive == 0 or self.requests >= settings.upstream_keepalive_requests
+            or self.input.buffer or self.stream.hangup or self.stream.closed then
+        return self:close()
+    end
+    if idle_count >= settings.upstream_keepalive then
+        oldest:on_idle_event()
+    end
+    local list = idle[self.key]
+    if not list then
+        list = {}
+        idle[self.key] = list
+    end
+    list[#list + 1] = self
+    self.older, self.newer = newest, nil
+    if newest then
+        newest.newer = self
+    else
+        oldest = self
+    end
+    newest = self
+    idle_count = idle_count + 1
+    self.stream:set_idle(self, settings.upstream_keepalive_timeout)
+end
+
+-- A connection to host:port, an idle one if there is one. seconds: how long connecting may take.
+-- Returns it (its `reused` tells which), or nil and why not.
+function _M.get(host, port, key, seconds, fresh)
+    local list = not fresh and idle[key]
+    if list then
+        local n = #list
+        local connection = list[n]
+        list[n] = nil
+        if n == 1 then
+            idle[key] = nil
+        end
+        unlink(connection)
+        connection.reused = true
+        connection.requests = connection.requests + 1
+        return connection
+    end
+    local stream, err = connect(host, port, seconds)
+    if not stream then
+        return nil, err
+    end
+    return setmetatable({
+        stream = stream, input = inputs.new(stream), key = key, requests = 1, reused = false,
+        older = nil, newer = nil,
+    }, Connection)
+end
+
+-- How many connections are idle now.
+function _M.idle_count()
+    return idle_count
+end
+
+return _M

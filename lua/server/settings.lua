@@ -1,0 +1,26 @@
+-- Owns the server's settings, under their nginx names. Times in seconds, sizes in bytes (0: no limit).
+-- The worker overwrites the defaults with those of config.yaml before the first connection.
+return {
+    client_header_timeout = 60,
+    client_body_timeout = 60,
+    client_header_size = 32768, -- all of a request's head (large_client_header_buffers 4 8k)
+    client_max_body_size = 0,
+    send_timeout = 10,
+    keepalive_timeout = 60,
+    keepalive_requests = 1000,
+    lingering_timeout = 5,
+    proxy_connect_timeout = 60,
+    proxy_send_timeout = 60,
+    proxy_read_timeout = 60,
+    proxy_header_size = 32768, -- all of a response's head
+    upstream_keepalive = 320, -- idle connections kept to all upstreams of a worker
+    upstream_keepalive_timeout = 60,
+    upstream_keepalive_requests = 1000,
+    socket_connect_timeout = 60,
+    socket_send_timeout = 60,
+    socket_read_timeout = 60,
+    socket_keepalive_timeout = 60,
+    socket_pool_size = 30,
+    server_tokens = "pygw",
+    regex_cache = 1024,
+}
