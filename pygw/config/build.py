@@ -1,0 +1,177 @@
+"""Owns the step from a merged and checked configuration to typed Settings.
+
+Must never read a file; a key that null removed and that pygw cannot do without is an error here.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from pygw import __version__
+from pygw.config.model import Admin, AdminKey, Etcd, Http, Listen, Settings
+from pygw.config.units import parse_duration, parse_size
+from pygw.config.yamlfile import Document, KeyPath
+from pygw.paths import PLUGINS_DIR
+
+
+class _Tree:
+    """Reads values out of the merged configuration by dotted key."""
+
+    def __init__(self, merged: dict[str, Any], document: Document, base: Path) -> None:
+        self.merged, self.document, self.base = merged, document, base
+
+    def get(self, key: str, default: Any = None) -> Any:
+        value: Any = self.merged
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return default if value is None else value
+
+    def need(self, key: str) -> Any:
+        value = self.get(key)
+        if value is None:
+            path: KeyPath = tuple(key.split("."))
+            raise self.document.error(path, "has no value: null removed the default")
+        return value
+
+    def seconds(self, key: str) -> float:
+        return parse_duration(self.need(key))
+
+    def path(self, key: str) -> Path:
+        return Path(self.base, self.need(key)).absolute()
+
+
+def build(
+    merged: dict[str, Any], document: Document, base: Path, warnings: tuple[str, ...] = ()
+) -> Settings:
+    """Return the Settings for `merged`; relative paths start at `base`. Raises ConfigError."""
+    tree = _Tree(merged, document, base)
+    role = tree.need("deployment.role")
+    error_log = tree.need("nginx_config.error_log")
+    return Settings(
+        merged=merged,
+        source=document.file,
+        base=base,
+        listen=_listen(tree),
+        workers=_workers(tree),
+        role=role,
+        provider=tree.need(f"deployment.role_{role}.config_provider"),
+        http=_http(tree),
+        admin=_admin(tree, role),
+        etcd=_etcd(tree),
+        embedded_path=tree.path("deployment.embedded.path"),
+        yaml_path=tree.path("deployment.yaml.path"),
+        error_log=None if error_log == "stderr" else (base / error_log).absolute(),
+        error_log_level=tree.need("nginx_config.error_log_level"),
+        pid_file=tree.path("pygw.pid"),
+        worker_shutdown_timeout=tree.seconds("nginx_config.worker_shutdown_timeout"),
+        max_pending_timers=tree.need("nginx_config.max_pending_timers"),
+        max_running_timers=tree.need("nginx_config.max_running_timers"),
+        worker_rlimit_nofile=tree.need("nginx_config.worker_rlimit_nofile"),
+        worker_connections=tree.need("nginx_config.event.worker_connections"),
+        shared_dicts=_shared_dicts(tree),
+        lua_paths=_lua_paths(tree, "apisix.extra_lua_path"),
+        lua_cpaths=_lua_paths(tree, "apisix.extra_lua_cpath"),
+        plugin_dirs=tuple((base / d).absolute() for d in tree.get("pygw.plugin_dirs", [])),
+        python_plugins=tuple(tree.get("pygw.python_plugins", [])),
+        plugins=tuple(tree.get("plugins", [])),
+        warnings=warnings,
+    )
+
+
+def stock_plugins() -> list[str]:
+    """Names of the Lua plugins that pygw ships: the default of `plugins`."""
+    return sorted(path.stem for path in PLUGINS_DIR.glob("*.lua"))
+
+
+def _listen(tree: _Tree) -> tuple[Listen, ...]:
+    """Addresses of apisix.node_listen; without an `ip`, IPv4 and (enable_ipv6) IPv6, as APISIX."""
+    value = tree.need("apisix.node_listen")
+    both = tree.get("apisix.enable_ipv6", False) and socket.has_ipv6
+    found: list[Listen] = []
+    for entry in value if isinstance(value, list) else [value]:
+        port = entry["port"] if isinstance(entry, dict) else entry
+        ip = entry.get("ip") if isinstance(entry, dict) else None
+        found.append(Listen(ip.strip("[]") if ip else "0.0.0.0", port))
+        if not ip and both and port:  # two kernel-chosen ports would not be one address
+            found.append(Listen("::", port))
+    for i, address in enumerate(found):
+        if address.port and address in found[:i]:
+            raise tree.document.error(("apisix", "node_listen"), f"{address} is given twice")
+    return tuple(found)
+
+
+def _workers(tree: _Tree) -> int:
+    if tree.get("apisix.enable_dev_mode"):
+        return 1
+    value = tree.need("nginx_config.worker_processes")
+    return len(os.sched_getaffinity(0)) if value == "auto" else int(value)
+
+
+def _http(tree: _Tree) -> Http:
+    http = "nginx_config.http"
+    count, size = tree.need(f"{http}.large_client_header_buffers").split()
+    tokens = tree.get("apisix.enable_server_tokens", False)
+    return Http(
+        client_header_timeout=tree.seconds(f"{http}.client_header_timeout"),
+        client_body_timeout=tree.seconds(f"{http}.client_body_timeout"),
+        client_header_size=int(count) * parse_size(size),
+        client_max_body_size=parse_size(tree.need(f"{http}.client_max_body_size")),
+        send_timeout=tree.seconds(f"{http}.send_timeout"),
+        keepalive_timeout=tree.seconds(f"{http}.keepalive_timeout"),
+        keepalive_requests=tree.need(f"{http}.keepalive_requests"),
+        upstream_keepalive=tree.need(f"{http}.upstream.keepalive"),
+        upstream_keepalive_timeout=tree.seconds(f"{http}.upstream.keepalive_timeout"),
+        upstream_keepalive_requests=tree.need(f"{http}.upstream.keepalive_requests"),
+        server_tokens=f"pygw/{__version__}" if tokens else "pygw",
+    )
+
+
+def _admin(tree: _Tree, role: str) -> Admin:
+    admin = "deployment.admin"
+    keys = tree.get(f"{admin}.admin_key", [])
+    return Admin(
+        enabled=role == "control_plane"
+        or (role == "traditional" and tree.get("apisix.enable_admin", False)),
+        listen=Listen(
+            tree.get(f"{admin}.admin_listen.ip", "0.0.0.0").strip("[]"),
+            tree.need(f"{admin}.admin_listen.port"),
+        ),
+        key_required=tree.get(f"{admin}.admin_key_required", True),
+        keys=tuple(AdminKey(k["name"], k.get("key") or "", k["role"]) for k in keys),
+        allow=tuple(tree.get(f"{admin}.allow_admin", [])),
+        cors=tree.get(f"{admin}.enable_admin_cors", False),
+    )
+
+
+def _etcd(tree: _Tree) -> Etcd:
+    etcd = "deployment.etcd"
+    return Etcd(
+        host=tuple(tree.need(f"{etcd}.host")),
+        prefix=tree.need(f"{etcd}.prefix").rstrip("/"),
+        timeout=tree.need(f"{etcd}.timeout"),
+        watch_timeout=tree.need(f"{etcd}.watch_timeout"),
+        resync_delay=tree.need(f"{etcd}.resync_delay"),
+        startup_retry=tree.need(f"{etcd}.startup_retry"),
+        user=tree.get(f"{etcd}.user"),
+        password=tree.get(f"{etcd}.password"),
+        cert=tree.get(f"{etcd}.tls.cert"),
+        key=tree.get(f"{etcd}.tls.key"),
+        verify=tree.get(f"{etcd}.tls.verify", True),
+        sni=tree.get(f"{etcd}.tls.sni"),
+    )
+
+
+def _shared_dicts(tree: _Tree) -> dict[str, int]:
+    """Every ngx.shared.DICT by name, with its bytes; the user's own win over APISIX's."""
+    sizes: dict[str, Any] = {}
+    for key in ("meta.lua_shared_dict", "http.lua_shared_dict", "http.custom_lua_shared_dict"):
+        sizes.update(tree.get(f"nginx_config.{key}", {}))
+    return {name: parse_size(size) for name, size in sizes.items()}
+
+
+def _lua_paths(tree: _Tree, key: str) -> tuple[str, ...]:
+    parts = (part.strip() for part in tree.get(key, "").split(";"))
+    return tuple(str(tree.base / part) for part in parts if part)

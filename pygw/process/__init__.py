@@ -1,0 +1,1 @@
+"""The master and its processes: listeners, signals, replacement of the dead."""
