@@ -45,13 +45,14 @@ def test_exact_path_wins_then_longest_prefix(match: Any, path: str, winner: str 
 
 
 def test_priority_decides_among_routes_of_one_path(match: Any) -> None:
-    routes = """{{paths = "/a*", metadata = "low"}, {paths = "/a*", metadata = "high", priority = 9},
-                 {paths = "/a*", metadata = "same"}}"""
+    routes = """{{paths = "/a*", metadata = "low"}, {paths = "/a*", metadata = "same"},
+                 {paths = "/a*", metadata = "high", priority = 9}}"""
     assert match(routes, "/a/b")[0] == "high"
 
 
 def test_a_longer_prefix_wins_over_a_higher_priority(match: Any) -> None:
-    routes = """{{paths = "/a*", metadata = "short", priority = 9}, {paths = "/a/b*", metadata = "long"}}"""
+    routes = """{{paths = "/a*", metadata = "short", priority = 9},
+                 {paths = "/a/b*", metadata = "long"}}"""
     assert match(routes, "/a/bc")[0] == "long"
 
 
@@ -219,7 +220,9 @@ def test_routes_come_and_go_one_by_one(run_lua: Any) -> None:
         local first = {paths = {"/a*", "/x/:y"}, metadata = 1, id = "1"}
         local second = {paths = "/a/b*", metadata = 2, id = "2"}
         local got = {}
-        local function ask() got[#got + 1] = tostring(router:match("/a/bc")) .. tostring(router:match("/x/1")) end
+        local function ask()
+            got[#got + 1] = tostring(router:match("/a/bc")) .. tostring(router:match("/x/1"))
+        end
         ask()
         router:add_route(first) ask()
         router:add_route(second) ask()

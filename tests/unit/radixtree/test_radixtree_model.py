@@ -13,7 +13,8 @@ DRIVER = """
 local router = require("resty.radixtree").new({}, {no_param_match = ...})
 local routes = {}
 local function add(id, path, priority, method)
-    routes[id] = {id = id, paths = path, priority = priority, methods = method and {method} or nil, metadata = id}
+    routes[id] = {id = id, paths = path, priority = priority,
+                  methods = method and {method} or nil, metadata = id}
     router:add_route(routes[id])
 end
 local function remove(id)
@@ -135,7 +136,8 @@ def test_matching_costs_the_path_not_the_number_of_routes(lua: Any) -> None:
         local function cost(n)
             local router = radixtree.new({})
             for i = 1, n do
-                router:add_route({paths = {"/api/r" .. i .. "/*", "/:v/s" .. i .. "/:id"}, metadata = i})
+                local paths = {"/api/r" .. i .. "/*", "/:v/s" .. i .. "/:id"}
+                router:add_route({paths = paths, metadata = i})
             end
             local count = 0
             debug.sethook(function() count = count + 1 end, "", 1)
