@@ -9,6 +9,9 @@ from time import monotonic as _monotonic
 from time import time as _time
 from typing import Protocol
 
+#: Seconds; ten times 0.1 is a little more than 1, and must not be missed when 1 s has passed.
+_ROUNDING = 1e-9
+
 
 class Waiter(Protocol):
     """What depends on the time passing: the hub."""
@@ -96,11 +99,11 @@ class VirtualClock(Clock):
         target = self.monotonic + seconds
         self._settle()
         deadline = self._next_deadline()
-        while deadline is not None and deadline <= target:
+        while deadline is not None and deadline <= target + _ROUNDING:
             self._set(max(deadline, self.monotonic))
             self._settle()
             deadline = self._next_deadline()
-        self._set(target)
+        self._set(max(target, self.monotonic))
         self._settle()
 
     def _set(self, monotonic: float) -> None:

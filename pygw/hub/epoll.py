@@ -258,16 +258,12 @@ class EpollHub:
 
     def _set_alarm(self) -> None:
         """Make sure to be woken at the earliest deadline; at once if work is left."""
-        if self._busy():
-            deadline, seconds = -_NEVER, 0.0
-        else:
-            deadline = self._timers.tree.first.key
-            if deadline >= self._alarm_at or deadline == _NEVER:
-                return
-            left = self.clock.seconds_until(deadline)
-            if left is None:
-                return
-            seconds = left
+        deadline = -_NEVER if self._busy() else self._timers.tree.first.key
+        if deadline >= self._alarm_at:
+            return
+        seconds = self.clock.seconds_until(deadline) if deadline > -_NEVER else 0.0
+        if seconds is None:
+            return
         self._clear_alarm()
         # A timer even for 0 s: a callback would run before gevent polls its own descriptors again.
         self._alarm = self._gevent_hub.loop.timer(seconds)
@@ -294,7 +290,8 @@ class EpollHub:
             watcher.close()
         self._watchers.clear()
         self._posted.clear()
-        self._timers = TimerQueue()
+        while self._timers.pop_due(_NEVER):
+            pass
         self._epoll.close()
         self.clock.detach(self)
 

@@ -4,11 +4,10 @@ It must never know what a key means nor call anything. Invariants: a red node ha
 every path from a node down to a leaf passes the same number of black nodes; `first` is the leftmost
 node and `last` the rightmost.
 
-Written for speed in CPython, where an attribute access costs as much as a comparison: nodes are
-intrusive (the timer is the node), one shared sentinel stands for every missing node, rotations are
-written out where they happen, and both ends are cached, because timers are mostly added near the
-end and taken from the front. The sentinel is only ever read, so trees in different threads may
-share it.
+Written for speed in CPython, where a call costs ten attribute reads: nodes are intrusive (the timer
+is the node), one shared sentinel stands for every missing node, and both ends are cached, because
+timers are mostly added near the end and taken from the front (benchmarks/timers.py measures it).
+The sentinel is only ever read, so trees in different threads may share it.
 """
 
 from collections.abc import Iterator
@@ -87,25 +86,17 @@ class RedBlackTree:
             parent = self.first
             parent.left = self.first = node
         else:
-            parent = self._descend(key, node)
+            child = self.root
+            while child is not NIL:
+                parent = child
+                child = parent.left if key < parent.key else parent.right
+            if key < parent.key:
+                parent.left = node
+            else:
+                parent.right = node
         node.parent = parent
         if parent.red:
             self._fix_insert(node, parent)
-
-    def _descend(self, key: float, node: Node) -> Node:
-        child = self.root
-        while True:
-            parent = child
-            if key < parent.key:
-                child = parent.left
-                if child is NIL:
-                    parent.left = node
-                    return parent
-            else:
-                child = parent.right
-                if child is NIL:
-                    parent.right = node
-                    return parent
 
     def _fix_insert(self, node: Node, parent: Node) -> None:
         """Both `node` and its parent are red: push one of them up, or rotate."""
@@ -146,70 +137,65 @@ class RedBlackTree:
         """Take out a node that is in this tree. O(log n), O(1) on average over many."""
         left = node.left
         right = node.right
-        if node is self.first:
-            # The first has no left child, so its right one is a lone red leaf if there is any.
-            self.first = right if right is not NIL else node.parent
-        if node is self.last:
-            self.last = left if left is not NIL else node.parent
-        if left is NIL:
-            child, parent, black = right, node.parent, not node.red
-            self._replace(node, child)
-        elif right is NIL:
-            child, parent, black = left, node.parent, not node.red
-            self._replace(node, child)
+        if left is NIL or right is NIL:
+            parent = node.parent
+            child = right if left is NIL else left
+            if left is NIL and node is self.first:
+                self.first = child if child is not NIL else parent
+            if right is NIL and node is self.last:
+                self.last = child if child is not NIL else parent
+            if parent is NIL:
+                self.root = child
+            elif node is parent.left:
+                parent.left = child
+            else:
+                parent.right = child
+            red = node.red
         else:
-            child, parent, black = self._lift_successor(node)
+            child, parent, red = self._put_heir_in_place_of(node)
         self._size -= 1
         node.left = node.right = NIL
         node.parent = UNLINKED
-        if black:
-            if child.red:
-                child.red = False
-            elif parent is not NIL:
-                self._fix_remove(child, parent)
-
-    def _replace(self, node: Node, child: Node) -> None:
-        """Hang `child` (or NIL) where `node` hangs."""
-        parent = node.parent
-        if parent is NIL:
-            self.root = child
-        elif node is parent.left:
-            parent.left = child
-        else:
-            parent.right = child
-        if child is not NIL:
+        if child is not NIL:  # an only child is always red, and what was above it black
             child.parent = parent
+            child.red = False
+        elif not red and parent is not NIL:
+            self._fix_remove(parent)
 
-    def _lift_successor(self, node: Node) -> tuple[Node, Node, bool]:
-        """Put the successor of `node` (which has two children) in its place.
+    def _put_heir_in_place_of(self, node: Node) -> tuple[Node, Node, bool]:
+        """Move the successor of `node`, which has two children, to where `node` hangs.
 
-        Returns what hangs where the successor hung, its parent, and whether a black node is missing
-        there.
+        Returns what hangs now where the successor hung, its parent, and the successor's old colour.
         """
-        heir = node.right
+        right = node.right
+        heir = right
         while heir.left is not NIL:
             heir = heir.left
         child = heir.right
-        black = not heir.red
-        if heir.parent is node:
+        red = heir.red
+        if heir is right:
             parent = heir
         else:
             parent = heir.parent
             parent.left = child
-            if child is not NIL:
-                child.parent = parent
-            heir.right = node.right
-            heir.right.parent = heir
-        self._replace(node, heir)
-        heir.left = node.left
-        heir.left.parent = heir
+            heir.right = right
+            right.parent = heir
+        heir.left = left = node.left
+        left.parent = heir
         heir.red = node.red
-        return child, parent, black
+        heir.parent = above = node.parent
+        if above is NIL:
+            self.root = heir
+        elif node is above.left:
+            above.left = heir
+        else:
+            above.right = heir
+        return child, parent, red
 
-    def _fix_remove(self, node: Node, parent: Node) -> None:
-        """Make up for the black node that the paths through `node`, a child of `parent`, lack."""
-        root = self.root
-        while node is not root and not node.red:
+    def _fix_remove(self, parent: Node) -> None:
+        """Make up for the black node that one side of `parent`, where nothing hangs now, lacks."""
+        node = NIL
+        while True:
             if node is parent.left:
                 sibling = parent.right
                 if sibling.red:
@@ -217,43 +203,47 @@ class RedBlackTree:
                     parent.red = True
                     self._rotate_left(parent)
                     sibling = parent.right
-                if not sibling.left.red and not sibling.right.red:
-                    sibling.red = True
-                    node = parent
-                    parent = node.parent
-                    root = self.root
-                    continue
-                if not sibling.right.red:
-                    sibling.left.red = False
-                    sibling.red = True
+                outer = sibling.right
+                if outer.red:
+                    sibling.red = parent.red
+                    parent.red = outer.red = False
+                    self._rotate_left(parent)
+                    return
+                inner = sibling.left
+                if inner.red:
+                    inner.red = parent.red
+                    parent.red = False
                     self._rotate_right(sibling)
-                    sibling = parent.right
-                sibling.red = parent.red
-                parent.red = sibling.right.red = False
-                self._rotate_left(parent)
+                    self._rotate_left(parent)
+                    return
+            else:
+                sibling = parent.left
+                if sibling.red:
+                    sibling.red = False
+                    parent.red = True
+                    self._rotate_right(parent)
+                    sibling = parent.left
+                outer = sibling.left
+                if outer.red:
+                    sibling.red = parent.red
+                    parent.red = outer.red = False
+                    self._rotate_right(parent)
+                    return
+                inner = sibling.right
+                if inner.red:
+                    inner.red = parent.red
+                    parent.red = False
+                    self._rotate_left(sibling)
+                    self._rotate_right(parent)
+                    return
+            sibling.red = True
+            if parent.red:
+                parent.red = False
                 return
-            sibling = parent.left
-            if sibling.red:
-                sibling.red = False
-                parent.red = True
-                self._rotate_right(parent)
-                sibling = parent.left
-            if not sibling.left.red and not sibling.right.red:
-                sibling.red = True
-                node = parent
-                parent = node.parent
-                root = self.root
-                continue
-            if not sibling.left.red:
-                sibling.right.red = False
-                sibling.red = True
-                self._rotate_left(sibling)
-                sibling = parent.left
-            sibling.red = parent.red
-            parent.red = sibling.left.red = False
-            self._rotate_right(parent)
-            return
-        node.red = False
+            node = parent
+            parent = node.parent
+            if parent is NIL:
+                return
 
     def _rotate_left(self, node: Node) -> None:
         pivot = node.right

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Protocol, cast
 
 from pygw.hub.clock import Clock
-from pygw.hub.rbtree import UNLINKED, Node, RedBlackTree
+from pygw.hub.rbtree import NIL, UNLINKED, Node, RedBlackTree
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class TimerQueue:
         """Disarm and return the earliest timer whose deadline is not after `now`, or None."""
         tree = self.tree
         node = tree.first
-        if node.key > now or not tree:
+        if node.key > now or node is NIL:
             return None
         tree.remove(node)
         return cast(TimerNode, node)
