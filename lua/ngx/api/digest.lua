@@ -2,10 +2,12 @@
 local bit = require "bit"
 local ffi = require "ffi"
 local crypto = require "ngx.api.libcrypto"
+local hexcodec = require "ngx.api.hexcodec"
 local scratch = require "ngx.api.scratch"
 
 local band, bxor, rshift = bit.band, bit.bxor, bit.rshift
 local digest_final, digest_init, digest_update = crypto.digest_final, crypto.digest_init, crypto.digest_update
+local encode_bytes = hexcodec.encode_bytes
 local error = error
 local ffi_string = ffi.string
 local hmac_final, hmac_init, hmac_update = crypto.hmac_final, crypto.hmac_init, crypto.hmac_update
@@ -14,12 +16,8 @@ local text = scratch.text
 local tostring = tostring
 local type = type
 
-local HEX = "0123456789abcdef"
-
 local out = ffi.new("uint8_t[64]")
 local out_len = ffi.new("unsigned int[1]")
-local hex = ffi.new("uint8_t[128]")
-local hex_digit = ffi.new("uint8_t[16]", { HEX:byte(1, 16) })
 
 -- A function that leaves the digest of a string in `out` and returns its length. Its one context is
 -- initialised again for every string, which is cheaper than looking the digest up each time.
@@ -40,12 +38,7 @@ local sha1_out = digester("sha1")
 
 -- ngx.md5(str) -> 32 hexadecimal digits
 local function md5(str)
-    local len = md5_out(text(str))
-    for i = 0, len - 1 do
-        hex[2 * i] = hex_digit[rshift(out[i], 4)]
-        hex[2 * i + 1] = hex_digit[band(out[i], 15)]
-    end
-    return ffi_string(hex, 2 * len)
+    return encode_bytes(out, md5_out(text(str)))
 end
 
 -- ngx.md5_bin(str) -> 16 bytes
