@@ -4,6 +4,9 @@
 -- An entry: key, value (nil for a list), size (bytes of the value), list (its items, or nil), expires
 -- (monotonic ms, 0 = never), flags, and prev/next in the ring whose sentinel is `store.ring`:
 -- ring.next is the most recently used one, ring.prev the least.
+--
+-- Where Lua allocates, a finalizer may run and delete an entry (resty.lock releases abandoned locks so):
+-- nothing may be allocated between reading a link of the ring and writing it.
 local clock = require "server.clock"
 local slab = require "ngx.shdict.slab"
 
@@ -136,11 +139,11 @@ local function insert(store, key, value, size, list, safe)
         return nil, forcible
     end
     local ring = store.ring
-    local first = ring.next
     local entry = {
-        key = key, value = value, size = size, list = list, expires = 0, flags = 0, prev = ring, next = first,
+        key = key, value = value, size = size, list = list, expires = 0, flags = 0, prev = ring, next = ring,
     }
-    first.prev, ring.next = entry, entry
+    local first = ring.next  -- read after the allocation above, see the head of this file
+    entry.next, first.prev, ring.next = first, entry, entry
     store.entries[key] = entry
     return entry, forcible
 end
