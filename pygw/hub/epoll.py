@@ -60,7 +60,7 @@ class EpollHub:
         self._posted: deque[Callback] = deque()
         self._changed: set[int] = set()  # descriptors whose events in the current batch are stale
         self._gevent_hub: Any = install()
-        self._greenlet: Any = None
+        self.greenlet: Any = None  # the host, once started; join it to wait for the end
         self._watchers: list[Any] = []
         self._async: Any = None
         self._alarm: Any = None  # gevent timer, armed lazily: it may ring early, never late
@@ -116,9 +116,9 @@ class EpollHub:
 
     def start(self) -> None:
         """Spawn the greenlet that hosts the hub."""
-        if self._greenlet is not None or self._stopping:
+        if self.greenlet is not None or self._stopping:
             raise RuntimeError("the hub was started already")
-        self._greenlet = gevent.spawn(self._host)
+        self.greenlet = gevent.spawn(self._host)
 
     def stop(self) -> None:
         """End the greenlet after the round it is in, and release everything. Descriptors stay open.
@@ -128,7 +128,7 @@ class EpollHub:
         if self._stopping:
             return
         self._stopping = True
-        greenlet = self._greenlet
+        greenlet = self.greenlet
         if greenlet is None:
             self._release()
             return
@@ -148,7 +148,7 @@ class EpollHub:
 
         A hub that was not started runs what is due in the caller's greenlet.
         """
-        if self._greenlet is None:
+        if self.greenlet is None:
             while self._turn():
                 pass
             return
@@ -166,8 +166,10 @@ class EpollHub:
         self._switch = gevent.getcurrent().switch
         self._watch(hub.loop)
         try:
-            while not self._stopping:
+            while True:
                 self._turn()
+                if self._stopping:
+                    return
                 self._wake_due = False
                 self._set_alarm()
                 self._waiting = True
