@@ -1,0 +1,115 @@
+"""Owns the commands of `pygw`: what each is called, takes, prints and exits with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from pygw import __version__
+from pygw.cli.options import app_option, config_option, parse_listen, parse_workers, settings_from
+from pygw.config.yamlfile import ConfigError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    r"""A gateway in Python that runs APISIX-style Lua plugins unchanged.
+
+    \b
+    pygw run -c config.yaml     serve, in the foreground
+    pygw test -c config.yaml    check the configuration, start nothing
+    pygw reload -c config.yaml  have a running gateway read it again
+    """
+
+
+@main.command()
+@config_option
+@app_option
+@click.option(
+    "--listen",
+    metavar="ADDR",
+    callback=parse_listen,
+    multiple=True,
+    help="PORT, IP:PORT or [IPV6]:PORT instead of apisix.node_listen; may be repeated.",
+)
+@click.option(
+    "--workers",
+    metavar="N",
+    callback=parse_workers,
+    help='Worker processes, or "auto", instead of nginx_config.worker_processes.',
+)
+def run(config: Path | None, app: str | None, listen: list[Any], workers: int | str | None) -> None:
+    """Run the gateway in the foreground until it is told to stop.
+
+    Signals: TERM and INT stop at once, QUIT finishes the requests in hand first, HUP reads the
+    configuration again, USR1 reopens the error log.
+    """
+    from pygw.process.listeners import ListenError
+    from pygw.process.master import Master, StartError
+    from pygw.process.pidfile import AlreadyRunningError
+
+    try:
+        Master(lambda: settings_from(config, listen, workers), app=app).run()
+    except (ConfigError, ListenError, StartError, AlreadyRunningError, OSError) as error:
+        _die(str(error))
+
+
+@main.command()
+@config_option
+@app_option
+def test(config: Path | None, app: str | None) -> None:
+    """Check the configuration and the plugins that it names, like `nginx -t`.
+
+    Exits 0 if the gateway could start with them, 1 with the reasons if not.
+    """
+    from pygw.cli.check import problems
+
+    try:
+        settings = settings_from(config)
+    except ConfigError as error:
+        _die(str(error))
+    for warning in settings.warnings:
+        click.echo(f"pygw: warning: {warning}", err=True)
+    found = problems(settings, app)
+    for problem in found:
+        click.echo(f"pygw: {problem}", err=True)
+    if found:
+        sys.exit(1)
+    click.echo(f"pygw: {settings.source}: the configuration is good")
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"pygw {__version__}")
+
+
+def _control(name: str, number: signal.Signals, text: str) -> None:
+    @main.command(name, help=text)
+    @config_option
+    def command(config: Path | None) -> None:
+        from pygw.process.pidfile import running_pid
+
+        try:
+            pid_file = settings_from(config).pid_file
+        except ConfigError as error:
+            _die(str(error))
+        pid = running_pid(pid_file)
+        if pid is None:
+            _die(f"no pygw runs with {pid_file}")
+        os.kill(pid, number)
+
+
+_control("stop", signal.SIGTERM, "Stop a running gateway at once.")
+_control("quit", signal.SIGQUIT, "Stop a running gateway once its requests are finished.")
+_control("reload", signal.SIGHUP, "Have a running gateway read its configuration again.")
+_control("reopen", signal.SIGUSR1, "Have a running gateway reopen its error log.")
+
+
+def _die(message: str) -> NoReturn:
+    click.echo(f"pygw: {message}", err=True)
+    sys.exit(1)

@@ -1,0 +1,106 @@
+"""Owns a generation: the children that run with one reading of config.yaml.
+
+A reload makes a new one beside the old; the dead are replaced within their own generation.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from pygw.config.model import Listen, Settings
+from pygw.process.child import Child, Kind
+from pygw.process.listeners import Listeners
+
+Slot = tuple[Kind, int]
+
+
+class Generation:
+    """Settings, the slots that they ask for, and who fills each."""
+
+    def __init__(
+        self,
+        number: int,
+        settings: Settings,
+        kinds: dict[str, Kind],
+        app: str | None,
+        listeners: Listeners,
+    ) -> None:
+        self.number, self.settings, self.app = number, settings, app
+        self.children: dict[Slot, Child] = {}
+        self.failures: dict[Slot, int] = {}
+        self._listeners = listeners
+        self._slots: dict[Slot, tuple[Listen, ...]] = {
+            (kinds["worker"], index): settings.listen for index in range(settings.workers)
+        }
+        if app is None and settings.admin.enabled:
+            self._slots[kinds["admin"], 0] = (settings.admin.listen,)
+        self._settings_fd = os.memfd_create("pygw-settings", os.MFD_CLOEXEC)
+        os.write(self._settings_fd, settings.dump())
+
+    def open_listeners(self) -> None:
+        """Open what is not open yet. Raises ListenError, leaving what was open as it was."""
+        before = self._listeners.keys()
+        try:
+            self._listeners.open(self.settings.listen, self.settings.workers)
+            if self.has_admin:
+                self._listeners.open([self.settings.admin.listen], 1)
+        except Exception:
+            self._listeners.retain(before)
+            raise
+
+    @property
+    def has_admin(self) -> bool:
+        return any(kind.name == "admin" for kind, _ in self._slots)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every slot is filled by a child that serves."""
+        filled = self.children
+        return all(slot in filled and filled[slot].ready for slot in self._slots)
+
+    def slots(self) -> Iterator[Slot]:
+        """All that is to run."""
+        yield from self._slots
+
+    def sockets(self) -> set[tuple[Listen, int]]:
+        """The listening sockets that it uses, as Listeners names them."""
+        return {(address, slot[1]) for slot, used in self._slots.items() for address in used}
+
+    def spawn(self, slot: Slot, now: float) -> Child:
+        """Start the child of a slot. Raises OSError."""
+        kind, index = slot
+        child = Child(
+            kind,
+            index,
+            self.number,
+            settings_fd=self._settings_fd,
+            listen_fds=self._listeners.fds(self._slots[slot], index),
+            app=self.app,
+            now=now,
+        )
+        self.children[slot] = child
+        return child
+
+    def close(self) -> None:
+        """Nothing will be started with these settings any more."""
+        os.close(self._settings_fd)
+
+    def describe(self) -> str:
+        """What it serves, for the one line that a start prints."""
+        settings = self.settings
+        addresses = " ".join(str(self._listeners.bound(a)) for a in settings.listen)
+        parts = [f"listening on {addresses}"]
+        if self.has_admin:
+            parts.append(f"admin {self._listeners.bound(settings.admin.listen)}")
+        parts.append(f"{settings.workers} worker{'s' if settings.workers > 1 else ''}")
+        parts.append(f"application {self.app}" if self.app else _store(settings))
+        return ", ".join(parts)
+
+
+def _store(settings: Settings) -> str:
+    if settings.provider == "etcd":
+        return f"store etcd ({', '.join(settings.etcd.host)})"
+    if settings.provider == "yaml":
+        return f"store {settings.yaml_path}"
+    return f"store embedded ({settings.embedded_path})"
