@@ -19,7 +19,7 @@ local CALLS = {
     -- ngx.timer
     "timer_at", "timer_every", "timer_done", "timer_pending", "timer_running",
     -- worker
-    "local_conf", "exiting", "ready", "stopped",
+    "local_conf", "started", "stopped",
     -- store and standalone configuration
     "store_watch_cancel", "standalone_config",
     -- Python plugins

@@ -16,7 +16,6 @@ local ffi_errno = ffi.errno
 local ffi_string = ffi.string
 local monotonic = clock.monotonic
 local resume = task.resume
-local later = task.later
 local task_wait = task.wait
 local call = bridge.call
 local setmetatable = setmetatable
@@ -257,12 +256,7 @@ function Stream:send(pointer, size, seconds)
     return true
 end
 
-local function close_descriptor(fd)
-    C.close(fd) -- which also takes it out of the epoll set
-end
-
--- Close the stream; whoever waits on it is told "closed". The descriptor goes when this round of
--- events is over: a number that is free again could be accepted anew and meet its old events.
+-- Close the stream; whoever waits on it is told "closed".
 function Stream:close()
     if self.closed then
         return
@@ -273,7 +267,7 @@ function Stream:close()
         self.armed = nil
     end
     by_fd[self.fd] = nil
-    later(close_descriptor, self.fd)
+    C.close(self.fd) -- which also takes it out of the epoll set
     local reader, writer = self.reader, self.writer
     self.reader, self.writer, self.on_hangup = nil, nil, nil
     if reader then

@@ -8,6 +8,7 @@ local sub = string.sub
 local tonumber = tonumber
 
 local DAY = 86400
+local MAX_TIME = 2 ^ 63
 local WEEKDAYS = { [0] = "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
 local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
 local MONTH_DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
@@ -40,9 +41,10 @@ local function date_to_days(year, month, day)
     return era * 146097 + of_era * 365 + floor(of_era / 4) - floor(of_era / 100) + of_year - 719468
 end
 
--- year, month, day, hour, minute, second, weekday. As in nginx, what is before the epoch is the epoch.
+-- year, month, day, hour, minute, second, weekday. As in nginx, what is before the epoch, or does not
+-- fit into 64 bits, is the epoch.
 local function fields(seconds)
-    seconds = seconds > 0 and floor(seconds) or 0
+    seconds = seconds > 0 and seconds < MAX_TIME and floor(seconds) or 0
     local days = floor(seconds / DAY)
     local rest = seconds - days * DAY
     local year, month, day = days_to_date(days)

@@ -1,6 +1,7 @@
 -- Owns the building of the global `ngx`: the table of contents of its families.
 local FAMILIES = {
     "constants", "string", "base64", "digest", "time", "args", "regex", "shdict",
+    "var", "req", "resp", "output", "phase", "log", "timer", "thread", "worker", "socket",
 }
 
 local function merge(into, family)
@@ -25,6 +26,8 @@ if not ngx then
             error(family, 0)
         end
     end
+    require("ngx.api.fields").install(ngx)
+    require "ngx.api.coroutine"
 end
 
 return ngx

@@ -70,7 +70,10 @@ end
 -- strings, true (no "="), or arrays of both.
 function _M.decode(str, max)
     local args, stopped = read(str, max, true)
-    return args, stopped and "truncated" or nil
+    if stopped then
+        return args, "truncated"
+    end
+    return args
 end
 
 -- Text to table, as ngx.req.get_uri_args: arguments without a name do not count, but the answer is
@@ -81,7 +84,10 @@ function _M.decode_uri_args(str, max)
     end
     local args = read(str, max, false)
     local _, amps = gsub(str, "&", "")
-    return args, max > 0 and amps > 0 and amps + 1 > max and "truncated" or nil
+    if max > 0 and amps > 0 and amps + 1 > max then
+        return args, "truncated"
+    end
+    return args
 end
 
 local function check_value(value, level)

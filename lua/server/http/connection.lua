@@ -42,12 +42,25 @@ local function close(conn)
     conn.stream:close()
 end
 
+-- Shut down politely: what the client is still sending must not turn our answer into a reset.
+local function linger(conn)
+    C.shutdown(conn.stream.fd, cdefs.SHUT_WR)
+    for _ = 1, 64 do
+        conn.input:clear()
+        local n = conn.input:fill(settings.lingering_timeout)
+        if not n or n == 0 then
+            return
+        end
+    end
+end
+
 -- Answer a request that could not be read, and give the connection up.
 local function refuse(conn, r, status, why, detail)
     log.info("client sent invalid request: ", why)
     r.keepalive = false
     r.method = r.method or "GET"
     handler.refuse(r, status, detail)
+    linger(conn)
     return nil
 end
 
@@ -91,18 +104,6 @@ local function read_request(conn)
                 return refuse(conn, r, 408, "header timed out")
             end
             return nil
-        end
-    end
-end
-
--- Shut down politely: what the client is still sending must not turn our answer into a reset.
-local function linger(conn)
-    C.shutdown(conn.stream.fd, cdefs.SHUT_WR)
-    for _ = 1, 64 do
-        conn.input:clear()
-        local n = conn.input:fill(settings.lingering_timeout)
-        if not n or n == 0 then
-            return
         end
     end
 end

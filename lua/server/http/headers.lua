@@ -2,7 +2,8 @@
 -- as written, value) in the array part. Headers are few, so a scan over interned strings beats a hash.
 local new_tab = require "table.new"
 local setmetatable = setmetatable
-local lower_string = string.lower
+local lower_string, find, gsub = string.lower, string.find, string.gsub
+local tostring, type, rawget = tostring, type, rawget
 
 local Headers = {}
 Headers.__index = Headers
@@ -124,6 +125,51 @@ end
 -- How many fields there are.
 function Headers:count()
     return self.n / 3
+end
+
+local FOLDING = {
+    __index = function(self, key)
+        if type(key) ~= "string" then
+            return nil
+        end
+        return rawget(self, (gsub(lower_string(key), "_", "-")))
+    end,
+}
+
+-- The fields as ngx.req.get_headers() gives them: name -> value, or an array of values for a repeated
+-- one; look-up folds case and "_" unless raw. Second: "truncated" when there are more than max (0: no limit).
+function Headers:to_table(max, raw)
+    max = max or 100
+    local result, count = {}, 0
+    for i = 1, self.n, 3 do
+        if max > 0 and count == max then
+            return raw and result or setmetatable(result, FOLDING), "truncated"
+        end
+        count = count + 1
+        local key = raw and self[i + 1] or self[i]
+        local value, present = self[i + 2], result[key]
+        if present == nil then
+            result[key] = value
+        elseif type(present) == "table" then
+            present[#present + 1] = value
+        else
+            result[key] = { present, value }
+        end
+    end
+    return raw and result or setmetatable(result, FOLDING)
+end
+
+local function percent(c)
+    return ("%%%02X"):format(c:byte())
+end
+
+-- A value as it may stand in a field: text, its line breaks and NULs escaped, so that it stays one line.
+function _M.clean(value)
+    value = tostring(value)
+    if find(value, "[\r\n%z]") then
+        return (gsub(value, "[\r\n%z]", percent))
+    end
+    return value
 end
 
 return _M

@@ -54,7 +54,7 @@ end
 
 local function default_target(r)
     if not r.uri_changed then
-        return r.request_uri_sent or r.request_uri
+        return r.request_uri
     end
     local path = uri.escape_path(r.uri)
     if r.args and r.args ~= "" then

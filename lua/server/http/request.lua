@@ -10,7 +10,7 @@ local _M = {}
 -- Make r a request of which nothing is known yet.
 local function reset(r)
     -- what came
-    r.method, r.request_uri, r.uri, r.args = nil, nil, nil, nil
+    r.method, r.request_uri, r.uri, r.args, r.uri_changed = nil, nil, nil, nil, false
     r.http_minor = 1
     r.host, r.host_header = nil, nil
     r.content_length, r.chunked, r.expect_continue = nil, false, false
@@ -19,20 +19,21 @@ local function reset(r)
     r.body, r.body_data, r.body_read = nil, nil, false
     r.start_time = now()
     -- what goes
-    r.status, r.resp_status = 0, nil
+    r.status = 0
     r.resp.n = 0
     r.header_sent, r.framing, r.no_body = false, nil, false
     r.default_type = "text/plain"
     r.bytes_sent, r.body_bytes_sent = 0, 0
-    r.body_filtered, r.skip_body_filter, r.ended, r.aborted = false, false, false, false
+    r.body_filtered, r.skip_body_filter, r.ended = false, false, false
+    r.aborted, r.truncated, r.upgraded = false, false, false
     r.arg1, r.arg2 = nil, nil
     -- the upstream
-    r.peer, r.tries, r.upstream_headers, r.upstream_status = nil, nil, nil, nil
-    r.upstream_stream, r.upstream_target = nil, nil
+    r.peer, r.balancer, r.upstream_headers, r.upstream_status = nil, nil, nil, nil
+    r.upstream_addr, r.upstream_target, r.upstream_connection, r.pump = nil, nil, nil, nil
+    r.upstream_connect_time, r.upstream_header_time, r.upstream_response_time = nil, nil, nil
     -- the run
     r.phase, r.stage = "", ""
-    r.ctx, r.vars = nil, nil
-    r.threads, r.on_abort, r.error_detail = nil, nil, nil
+    r.ctx, r.vars, r.threads, r.request_id, r.exit_code = nil, nil, nil, nil, nil
 end
 _M.reset = reset
 

@@ -1,0 +1,35 @@
+-- Owns the coroutine.* of user code: like Lua's own, but a wait (ngx.sleep, a cosocket, …) inside a
+-- user's coroutine passes through to the scheduler and comes back, as in ngx_lua.
+local task = require "server.task"
+
+local SCHED = task.SCHED
+local raw_create, raw_resume, raw_yield = coroutine.create, coroutine.resume, coroutine.yield
+local error = error
+
+local function pass(co, ok, first, ...)
+    if ok and first == SCHED then
+        return pass(co, raw_resume(co, raw_yield(SCHED)))
+    end
+    return ok, first, ...
+end
+
+function coroutine.resume(co, ...)
+    return pass(co, raw_resume(co, ...))
+end
+
+local function unwrap(ok, ...)
+    if ok then
+        return ...
+    end
+    local err = ...
+    return error(err, 0)
+end
+
+function coroutine.wrap(fn)
+    local co = raw_create(fn)
+    return function(...)
+        return unwrap(pass(co, raw_resume(co, ...)))
+    end
+end
+
+return {}

@@ -1,0 +1,85 @@
+-- Owns the fields of `ngx` that are computed for the running request: ctx, status, headers_sent. They
+-- hang on the metatable of `ngx`, so that its plain functions pay nothing for them.
+local current = require "server.current"
+
+local rawset = rawset
+local error = error
+
+local _M = {}
+
+local outside = {} -- init and init_worker share one
+
+-- Install the accessors of ngx.ctx, ngx.status and ngx.headers_sent on the table ngx.
+function _M.install(ngx)
+    local getters, setters = {}, {}
+
+    function getters.ctx()
+        local r = current.request
+        if not r then
+            return outside
+        end
+        local ctx = r.ctx
+        if not ctx then
+            ctx = {}
+            r.ctx = ctx
+        end
+        return ctx
+    end
+
+    function setters.ctx(value)
+        local r = current.request
+        if r then
+            r.ctx = value
+        else
+            outside = value
+        end
+    end
+
+    function getters.status()
+        local r = current.request
+        if not r or not r.method then
+            error("API disabled in the current context", 3)
+        end
+        return r.status
+    end
+
+    function setters.status(value)
+        local r = current.request
+        if not r or not r.method then
+            error("API disabled in the current context", 3)
+        end
+        value = tonumber(value)
+        if r.header_sent then
+            require("server.log").err("attempt to set ngx.status after sending out response headers")
+            return
+        end
+        r.status = value
+    end
+
+    function getters.headers_sent()
+        local r = current.request
+        if not r or not r.method then
+            error("API disabled in the current context", 3)
+        end
+        return r.header_sent
+    end
+
+    setmetatable(ngx, {
+        __index = function(_, name)
+            local getter = getters[name]
+            if getter then
+                return getter()
+            end
+            return nil
+        end,
+        __newindex = function(self, name, value)
+            local setter = setters[name]
+            if setter then
+                return setter(value)
+            end
+            return rawset(self, name, value)
+        end,
+    })
+end
+
+return _M

@@ -1,0 +1,14 @@
+-- Owns ngx.get_phase and the constant answers about where code runs. Source: the ngx_lua documentation.
+local current = require "server.current"
+local phases = require "server.phases"
+
+local _M = {}
+
+function _M.get_phase()
+    local r = current.request
+    return r and r.phase or phases.global
+end
+
+_M.is_subrequest = false
+
+return _M

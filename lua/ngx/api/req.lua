@@ -1,0 +1,226 @@
+-- Owns ngx.req: what the client sent, and changes to it before it goes to the upstream.
+-- Source: the ngx_lua documentation, "ngx.req.*".
+local current = require "server.current"
+local headers = require "server.http.headers"
+local log = require "server.log"
+local request_body = require "server.http.request_body"
+
+local exit_request = require "server.exit"
+
+local lower, clean = headers.lower, headers.clean
+local error, type, tostring, tonumber, ipairs = error, type, tostring, tonumber, ipairs
+local gsub, find, sub = string.gsub, string.find, string.sub
+local concat = table.concat
+
+local req = {}
+
+local function request()
+    local r = current.request
+    if not r or not r.method then
+        error("no request found", 3)
+    end
+    return r
+end
+
+function req.get_method()
+    return request().method
+end
+
+local METHOD_NAMES = {
+    [0x0002] = "GET", [0x0004] = "HEAD", [0x0008] = "POST", [0x0010] = "PUT", [0x0020] = "DELETE",
+    [0x0040] = "MKCOL", [0x0080] = "COPY", [0x0100] = "MOVE", [0x0200] = "OPTIONS",
+    [0x0400] = "PROPFIND", [0x0800] = "PROPPATCH", [0x1000] = "LOCK", [0x2000] = "UNLOCK",
+    [0x4000] = "PATCH", [0x8000] = "TRACE",
+}
+
+-- id: one of ngx.HTTP_GET, …
+function req.set_method(id)
+    local r = request()
+    local name = METHOD_NAMES[tonumber(id) or -1]
+    if not name then
+        error("unsupported HTTP method: " .. tostring(id), 2)
+    end
+    r.method = name
+end
+
+function req.http_version()
+    return request().http_minor == 1 and 1.1 or 1.0
+end
+
+function req.start_time()
+    return request().start_time
+end
+
+function req.is_internal()
+    request()
+    return false
+end
+
+-- Returns a table of the request's fields (a repeated one is an array), with case-insensitive look-up
+-- unless raw; "truncated" second when there were more than max (100; 0: no limit).
+function req.get_headers(max, raw)
+    return request().headers:to_table(max, raw)
+end
+
+-- What a changed field means for the way the request is read on.
+local function note_change(r, key, value)
+    if key == "host" then
+        r.host_header = value
+        r.host = value and value:lower():gsub(":%d*$", "") or nil
+    end
+end
+
+local function check_name(name, level)
+    if type(name) ~= "string" then
+        error("bad argument #1 to 'set_header' (string expected, got " .. type(name) .. ")", level + 1)
+    end
+end
+
+-- value: a string, an array of them, or nil to remove the field.
+function req.set_header(name, value)
+    local r = request()
+    check_name(name, 2)
+    local h = r.headers
+    local key = lower(name)
+    if value == nil then
+        h:remove(key)
+        return note_change(r, key, nil)
+    end
+    if type(value) == "table" then
+        h:remove(key)
+        for _, each in ipairs(value) do
+            h:add(key, name, clean(each))
+        end
+        return note_change(r, key, value[1] and tostring(value[1]))
+    end
+    value = clean(value)
+    h:set(key, name, value)
+    return note_change(r, key, value)
+end
+
+function req.clear_header(name)
+    return req.set_header(name, nil)
+end
+
+-- Returns the query arguments (see ngx.decode_args).
+function req.get_uri_args(max)
+    local r = request()
+    return ngx.decode_args(r.args or "", max or 100)
+end
+
+-- args: a string, or a table for ngx.encode_args.
+function req.set_uri_args(args)
+    local r = request()
+    if type(args) == "table" then
+        args = ngx.encode_args(args)
+    elseif type(args) == "number" then
+        args = tostring(args)
+    elseif type(args) ~= "string" then
+        error("bad argument #1 to 'set_uri_args' (string, number, or table expected, but got "
+            .. type(args) .. ")", 2)
+    end
+    if sub(args, 1, 1) == "?" then
+        args = sub(args, 2)
+    end
+    r.args = args
+    r.uri_changed = true
+end
+
+-- Set the (decoded) path. jump: start location matching anew, which needs named locations: not here.
+function req.set_uri(path, jump, binary)
+    local r = request()
+    if type(path) ~= "string" then
+        error("bad argument #1 to 'set_uri' (string expected, got " .. type(path) .. ")", 2)
+    end
+    if path == "" then
+        error("attempt to use zero-length uri", 2)
+    end
+    if not binary then
+        local bad = find(path, "[%z\1-\31\127]")
+        if bad then
+            error(("unsafe byte \"0x%02x\" in uri \"%s\" (maybe you want to set the 'binary' argument?)")
+                :format(path:byte(bad), path), 2)
+        end
+    end
+    if jump then
+        error("ngx.req.set_uri with jump is not supported: an application has no locations to match", 2)
+    end
+    r.uri = path
+    r.uri_changed = true
+end
+
+function req.read_body()
+    local r = request()
+    local ok, err = request_body.read(r)
+    if ok then
+        return
+    end
+    r.keepalive = false
+    if err == "too large" then
+        log.err("client intended to send too large body")
+        return exit_request(413)
+    end
+    return exit_request(err == "timeout" and 408 or 400)
+end
+
+-- The body that was read, or nil when there is none (or it was not read). max: bytes at most.
+function req.get_body_data(max)
+    local data = request().body_data
+    if data == "" then
+        return nil
+    end
+    if data and max and max > 0 then
+        return sub(data, 1, max)
+    end
+    return data
+end
+
+-- Bodies are kept in memory here, never in a file.
+function req.get_body_file()
+    request()
+    return nil
+end
+
+function req.discard_body()
+    local r = request()
+    if not r.body_data and request_body.discard(r) then
+        r.body_data, r.body_read = nil, true
+    end
+end
+
+function req.set_body_data(data)
+    local r = request()
+    if r.body and not r.body_read then
+        error("request body not read yet", 2)
+    end
+    if type(data) ~= "string" then
+        error("bad argument #1 to 'set_body_data' (string expected, got " .. type(data) .. ")", 2)
+    end
+    r.body_data, r.body_read = data, true
+    r.headers:set("content-length", "Content-Length", tostring(#data))
+end
+
+function req.get_post_args(max)
+    local r = request()
+    if r.body and not r.body_read then
+        error("no request body found; maybe you should turn on lua_need_request_body?", 2)
+    end
+    return ngx.decode_args(r.body_data or "", max or 100)
+end
+
+-- The request line and fields as text; without the request line when no_line.
+function req.raw_header(no_line)
+    local r = request()
+    local h = r.headers
+    local lines = {}
+    if not no_line then
+        lines[1] = r.method .. " " .. r.request_uri .. " HTTP/1." .. r.http_minor .. "\r\n"
+    end
+    for i = 1, h.n, 3 do
+        lines[#lines + 1] = h[i + 1] .. ": " .. h[i + 2] .. "\r\n"
+    end
+    lines[#lines + 1] = "\r\n"
+    return concat(lines)
+end
+
+return { req = req }

@@ -1,0 +1,36 @@
+-- Owns ngx.var: nginx's variables of the running request.
+local current = require "server.current"
+local vars = require "server.vars"
+
+local getter, set = vars.getter, vars.set
+local error, type, tostring = error, type, tostring
+
+local DISABLED = "API disabled in the context of "
+
+local function request()
+    local r = current.request
+    if not r or not r.method then
+        error(DISABLED .. (r and r.phase or require("server.phases").global), 3)
+    end
+    return r
+end
+
+local var = setmetatable({}, {
+    __index = function(_, name)
+        local r = request()
+        if type(name) == "number" then
+            return nil -- captures of a location's regex: there are none
+        end
+        return getter(name)(r)
+    end,
+    __newindex = function(_, name, value)
+        local r = request()
+        if not set(r, name, value) then
+            error('variable "' .. tostring(name) .. '" not found for writing; maybe it is a built-in variable '
+                .. 'that is not changeable or you forgot to use "set $' .. tostring(name)
+                .. " '';\" in the config file to define it first", 2)
+        end
+    end,
+})
+
+return { var = var }

@@ -1,0 +1,119 @@
+-- Owns the life of a worker's Lua side: boot, serving, the two ways to stop.
+local bridge = require "server.bridge"
+local connection = require "server.http.connection"
+local identity = require "server.identity"
+local log = require "server.log"
+local phases = require "server.phases"
+local settings = require "server.settings"
+local streams = require "server.stream"
+local task = require "server.task"
+
+local traceback = debug.traceback
+local tostring = tostring
+
+local _M = {}
+
+-- Run fn as a task outside of any request; then(ok, err) hears how it ended, with a traceback.
+local function run_task(fn, after)
+    return task.resume(task.new(fn, nil, function(self, ok, err)
+        return after(ok, ok or (tostring(err) .. "\n" .. traceback(self.co)))
+    end))
+end
+
+local function load_app(path)
+    if path then
+        local chunk, err = loadfile(path)
+        if not chunk then
+            error(err, 0)
+        end
+        return chunk()
+    end
+    return require "apisix"
+end
+
+local KNOWN = {
+    init = true, init_worker = true, ssl_certificate = true, rewrite = true, access = true, balancer = true,
+    content = true, header_filter = true, body_filter = true, log = true, exit_worker = true,
+}
+
+local function check_app(app)
+    if type(app) ~= "table" then
+        error("the application must return a table of phase handlers, not " .. type(app), 0)
+    end
+    for name in pairs(KNOWN) do
+        if app[name] ~= nil and type(app[name]) ~= "function" then
+            error("the application's '" .. name .. "' must be a function, not " .. type(app[name]), 0)
+        end
+    end
+    if not (app.content or app.balancer) then
+        error("the application has neither a 'content' nor a 'balancer' handler: nothing would answer", 0)
+    end
+    return app
+end
+
+local function boot(config)
+    local app = check_app(load_app(config.app))
+    phases.app = app
+    phases.global = "init"
+    if app.init then
+        app.init()
+    end
+    phases.global = "init_worker"
+    if app.init_worker then
+        app.init_worker()
+    end
+    for _, fd in ipairs(config.listen_fds) do
+        connection.listen(fd)
+    end
+end
+
+-- Start the worker. config: {id, count, prefix, app (a path, nil: apisix), listen_fds, log_fd, log_level,
+-- http (overrides of server.settings), shared_dicts (name -> bytes)}. bridge.call.started hears nil, or
+-- why it failed.
+function _M.start(config)
+    identity.id, identity.count, identity.prefix = config.id, config.count, config.prefix
+    log.fd, log.level = config.log_fd, config.log_level
+    for name, value in pairs(config.http) do
+        settings[name] = value
+    end
+    require "ngx.api"
+    for name, size in pairs(config.shared_dicts) do
+        require("ngx.shdict").declare(name, size)
+    end
+    run_task(function()
+        return boot(config)
+    end, function(ok, err)
+        return bridge.call.started(not ok and err or nil)
+    end)
+end
+
+local function leave()
+    local handler = phases.app.exit_worker
+    phases.global = "exit_worker"
+    run_task(handler or function() end, function(ok, err)
+        if not ok then
+            log.err("exit_worker failed: ", err)
+        end
+        return bridge.call.stopped()
+    end)
+end
+
+-- Stop. graceful: finish what is under way first; bridge.call.stopped hears when all is done.
+function _M.stop(graceful)
+    if identity.exiting then
+        return
+    end
+    identity.exiting = true
+    if graceful then
+        return connection.drain(leave)
+    end
+    return leave()
+end
+
+local entries = bridge.entries
+entries.dispatch = streams.dispatch
+entries.start = _M.start
+entries.stop = _M.stop
+entries.connections = connection.count
+
+return _M

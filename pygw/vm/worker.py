@@ -1,0 +1,124 @@
+"""Owns a worker: a hub, a Lua VM and the bridge between them, from start to stop.
+
+Must never know how the process came to be (that is `pygw.process`), nor what the application does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import gevent
+from gevent import socket
+from gevent.event import Event
+
+from pygw.config.model import Settings
+from pygw.hub.clock import Clock
+from pygw.hub.epoll import EpollHub
+from pygw.hub.timers import NgxTimers
+from pygw.vm.bridge import Bridge
+from pygw.vm.runtime import create_runtime
+
+log = logging.getLogger(__name__)
+
+_LEVELS = ("stderr", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
+_STOP_POLL = 0.005  # seconds between looks at the timers that still run while the worker stops
+_TIMERS_GRACE = 2.0  # seconds that timers get to notice that the worker exits
+
+
+class StartError(Exception):
+    """The Lua side could not start; the message says why, with a Lua traceback."""
+
+
+class Worker:
+    """One worker: serves `listen_fds` with the application until it is stopped.
+
+    app: path of a Lua file that returns an application; None is the gateway (`apisix`).
+    clock: the hub's clock; tests pass a VirtualClock. error_fd: where Lua's log lines go.
+    calls, awaits: further bridge functions (see `Bridge`).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        worker_id: int,
+        listen_fds: Sequence[int],
+        app: str | None = None,
+        *,
+        clock: Clock | None = None,
+        error_fd: int = 2,
+        calls: Mapping[str, Callable[..., Any]] | None = None,
+        awaits: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.id = worker_id
+        self.hub = EpollHub(clock or Clock())
+        self.timers = NgxTimers(
+            self.hub, settings.max_pending_timers, settings.max_running_timers
+        )
+        self._started = Event()
+        self._stopped = Event()
+        self._failure: str | None = None
+        self._config = {
+            "id": worker_id,
+            "count": settings.workers,
+            "prefix": f"{settings.base}/",
+            "app": app,
+            "listen_fds": list(listen_fds),
+            "log_fd": error_fd,
+            "log_level": _LEVELS.index(settings.error_log_level),
+            "http": asdict(settings.http),
+            "shared_dicts": dict(settings.shared_dicts),
+        }
+        self.runtime = create_runtime(_lua_paths(settings), settings.lua_cpaths)
+        self.bridge = Bridge(
+            self.runtime,
+            self.hub,
+            self.timers,
+            {
+                "local_conf": settings.to_json,
+                "started": self._on_started,
+                "stopped": self._stopped.set,
+                **(calls or {}),
+            },
+            {"resolve": _resolve, **(awaits or {})},
+        )
+
+    def start(self) -> None:
+        """Start the hub and boot Lua; return when it serves. Raises StartError."""
+        self.hub.start()
+        self.bridge.start(self._config)
+        self._started.wait()
+        if self._failure is not None:
+            self.hub.stop()
+            raise StartError(self._failure)
+
+    def run(self) -> None:
+        """Serve until `stop`; to be called after `start`."""
+        self._stopped.wait()
+        self.timers.shutdown()
+        with gevent.Timeout(_TIMERS_GRACE, False):
+            while self.timers.pending_count or self.timers.running_count:
+                gevent.sleep(_STOP_POLL)
+        self.hub.stop()
+
+    def stop(self, graceful: bool) -> None:
+        """Begin to stop: at once, or after the requests that are under way. Returns immediately."""
+        self.bridge.stop(graceful)
+
+    def _on_started(self, failure: str | None) -> None:
+        self._failure = failure
+        self._started.set()
+
+
+def _lua_paths(settings: Settings) -> list[str]:
+    return list(settings.lua_paths)
+
+
+def _resolve(host: str, kind: str = "A") -> list[str]:
+    """The addresses of a host name: kind "A" (IPv4) or "AAAA". Raises OSError."""
+    family = socket.AF_INET6 if kind == "AAAA" else socket.AF_INET
+    found = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)
+    return sorted({str(entry[4][0]) for entry in found})
