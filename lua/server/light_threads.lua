@@ -4,7 +4,6 @@ local current = require "server.current"
 local log = require "server.log"
 local task = require "server.task"
 
-local co_create = coroutine.create
 local select, unpack, tostring, setmetatable = select, unpack, tostring, setmetatable
 local traceback = debug.traceback
 

@@ -5,7 +5,8 @@ local clock = require "server.clock"
 local phases = require "server.phases"
 local sysinfo = require "server.sysinfo"
 
-local format, sub, find, gsub, match, lower = string.format, string.sub, string.find, string.gsub, string.match, string.lower
+local format, sub, find = string.format, string.sub, string.find
+local gsub, match, lower = string.gsub, string.match, string.lower
 local floor = math.floor
 local os_date = os.date
 local tostring = tostring

@@ -1,4 +1,4 @@
-"""Owns the Python half of the crossing between Python and Lua; `lua/server/bridge.lua` is the other.
+"""Owns the Python half of the crossing to Lua; the other half is `lua/server/bridge.lua`.
 
 Every call from one language to the other is listed in these two files. Nobody else holds a Lua
 object in Python. Must never switch greenlets below a Lua call: what may block is an awaited call,

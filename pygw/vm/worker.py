@@ -55,9 +55,7 @@ class Worker:
         self.settings = settings
         self.id = worker_id
         self.hub = EpollHub(clock or Clock())
-        self.timers = NgxTimers(
-            self.hub, settings.max_pending_timers, settings.max_running_timers
-        )
+        self.timers = NgxTimers(self.hub, settings.max_pending_timers, settings.max_running_timers)
         self._started = Event()
         self._stopped = Event()
         self._failure: str | None = None

@@ -9,7 +9,7 @@ local exit_request = require "server.exit"
 
 local lower, clean = headers.lower, headers.clean
 local error, type, tostring, tonumber, ipairs = error, type, tostring, tonumber, ipairs
-local gsub, find, sub = string.gsub, string.find, string.sub
+local find, sub = string.find, string.sub
 local concat = table.concat
 
 local req = {}

@@ -24,7 +24,7 @@ local SETS = {
     [1] = { also = ' #%?+', high = true },
     [2] = { also = ' "#$%&+,/:;<=>?@[\\]^`{|}', high = true },
     [3] = { also = ' #"%\'', high = true },
-    [4] = { also = ' "%\'', high = true },
+    [4] = { also = ' "\'', high = true },
     [5] = { also = ' %', high = false },
     [6] = { also = ' %', high = false },
 }

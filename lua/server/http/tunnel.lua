@@ -1,6 +1,5 @@
 -- Owns what follows a 101 (Switching Protocols): bytes both ways until either side ends.
 local ffi = require "ffi"
-local buffers = require "server.buffers"
 local log = require "server.log"
 local output = require "server.http.output"
 local task = require "server.task"
