@@ -1,0 +1,168 @@
+-- Owns the worker's plugin objects: which are loaded, in order of priority, and their life: init, destroy.
+-- Must never look at a plugin's configuration on a route. Mirrors the loading half of apisix.plugin.
+--
+-- A plugin is the module "apisix.plugins.<name>" (the user's directories come first on package.path), or
+-- an object of a source, which wins over a module of its name.
+local core = require "apisix.core"
+
+local ipairs = ipairs
+local loaded = package.loaded
+local pairs = pairs
+local pcall = pcall
+local require = require
+local sort = table.sort
+local type = type
+
+local PREFIX = "apisix.plugins."
+
+local sources = {}
+
+local _M = {
+    plugins = {},      -- array, by descending priority; the same table for ever
+    plugins_hash = {}, -- name -> object; likewise
+    load_times = 0,    -- grows with every load: caches of anything made from plugins are keyed by it
+}
+
+-- Have source() asked at every load for further plugin objects: an array of tables like a plugin's
+-- module, with a name.
+function _M.add_source(source)
+    sources[#sources + 1] = source
+end
+
+local function destroy(name, plugin)
+    if type(plugin.destroy) ~= "function" then
+        return
+    end
+    local ok, err = pcall(plugin.destroy)
+    if not ok then
+        core.log.error("failed to destroy plugin [", name, "] err: ", err)
+    end
+end
+
+local function unload_all()
+    for name, plugin in pairs(_M.plugins_hash) do
+        destroy(name, plugin)
+        loaded[PREFIX .. name] = nil
+    end
+    core.table.clear(_M.plugins)
+    core.table.clear(_M.plugins_hash)
+end
+
+-- What is wrong with the object, or nil.
+local function find_fault(plugin)
+    if type(plugin) ~= "table" then
+        return " the module returned no table"
+    elseif not plugin.priority then
+        return ", missing field: priority"
+    elseif not plugin.version then
+        return " missing field: version"
+    elseif type(plugin.schema) ~= "table" then
+        return " schema field"
+    end
+    return nil
+end
+
+-- Let every plugin accept what the host understands under "_meta". Returns nil and a reason if it has its own.
+local function inject_meta(schema)
+    local injected = core.schema.plugin_injected_schema
+    if schema["$comment"] == injected["$comment"] then
+        return true
+    end
+    schema.properties = schema.properties or {}
+    if schema.properties._meta then
+        return nil, ": found forbidden '_meta' field in the schema"
+    end
+    schema.properties._meta = injected._meta
+    schema["$comment"] = injected["$comment"]
+    return true
+end
+
+local function start(plugin)
+    if plugin.init then
+        plugin.init()
+    end
+    if plugin.workflow_handler then
+        plugin.workflow_handler()
+    end
+end
+
+-- The plugin's table below plugin_attr in config.yaml, or nil.
+local function plugin_attr(name)
+    return core.table.try_read_attr(core.config.local_conf(), "plugin_attr", name)
+end
+_M.plugin_attr = plugin_attr
+
+local function adopt(name, plugin)
+    local fault = find_fault(plugin)
+    if not fault then
+        local _
+        _, fault = inject_meta(plugin.schema)
+    end
+    if fault then
+        core.log.error("invalid plugin [", name, "]", fault)
+        return
+    end
+    plugin.name = name
+    plugin.attr = plugin_attr(name)
+    local ok, err = pcall(start, plugin)
+    if not ok then
+        core.log.error("failed to init plugin [", name, "] err: ", err)
+        return
+    end
+    _M.plugins_hash[name] = plugin
+    core.table.insert(_M.plugins, plugin)
+end
+
+local function from_sources()
+    local found = {}
+    for _, source in ipairs(sources) do
+        for _, plugin in ipairs(source()) do
+            found[plugin.name] = plugin
+        end
+    end
+    return found
+end
+
+local function load_module(name)
+    loaded[PREFIX .. name] = nil -- what failed to load before is read again
+    local ok, plugin = pcall(require, PREFIX .. name)
+    if not ok then
+        core.log.error("failed to load plugin [", name, "] err: ", plugin)
+        return
+    end
+    adopt(name, plugin)
+end
+
+local function runs_before(a, b)
+    if a.priority == b.priority then
+        return a.name < b.name
+    end
+    return a.priority > b.priority
+end
+
+-- Replace all plugins by those named (an array) and those of the sources. One that cannot be loaded is
+-- logged and left out.
+function _M.load(names)
+    unload_all()
+    local extra = from_sources()
+    for name, plugin in pairs(extra) do
+        adopt(name, plugin)
+    end
+    local seen = {}
+    for _, name in ipairs(names) do
+        if not seen[name] and not extra[name] then
+            seen[name] = true
+            load_module(name)
+        end
+    end
+    sort(_M.plugins, runs_before)
+    _M.load_times = _M.load_times + 1
+    core.log.info("load plugin times: ", _M.load_times)
+end
+
+-- Give every plugin its destroy().
+function _M.unload()
+    unload_all()
+end
+
+return _M
