@@ -67,6 +67,7 @@ def begin(argv: Sequence[str] | None = None) -> Child:
     _die_with(options.master)
     for number in (signal.SIGINT, signal.SIGHUP):  # of a terminal: the master's to handle
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGQUIT, lambda *_: os._exit(0))  # nothing to finish before it serves
     fds = [int(fd) for fd in options.listen.split(",") if fd]
     for fd in [*fds, options.ready]:
         os.set_inheritable(fd, False)

@@ -3,18 +3,36 @@
 Nothing that starts gevent or grpc may be imported before `begin()` has tied the process down.
 """
 
-from pygw.process.entry import begin
+from __future__ import annotations
+
+import signal
+
+from pygw.process.entry import Child, begin
 
 
 def main() -> None:
     """Serve until the master says stop; a start that fails is reported to it."""
     child = begin()
-    with child.reporting():
-        from pygw.vm.worker import Worker
+    from gevent import monkey
 
-        worker = Worker(child.settings, child.id, child.listen_fds, child.app)
-        worker.on_ready = child.ready
-        worker.run()
+    monkey.patch_all()
+    with child.reporting():
+        serve(child)
+
+
+def serve(child: Child) -> None:
+    """Run the worker; signals reach it once it serves, before that they end the process."""
+    import gevent
+
+    from pygw.vm.worker import Worker
+
+    worker = Worker(child.settings, child.id, child.listen_fds, child.app)
+    worker.start()
+    gevent.signal_handler(signal.SIGTERM, worker.stop, False)
+    gevent.signal_handler(signal.SIGQUIT, worker.stop, True)
+    gevent.signal_handler(signal.SIGUSR1, child.log.reopen)
+    child.ready()
+    worker.run()
 
 
 if __name__ == "__main__":
