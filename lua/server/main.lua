@@ -1,4 +1,5 @@
 -- Owns the life of a worker's Lua side: boot, serving, the two ways to stop.
+require "ngx.api"
 local bridge = require "server.bridge"
 local connection = require "server.http.connection"
 local identity = require "server.identity"
@@ -76,7 +77,6 @@ function _M.start(config)
     for name, value in pairs(config.http) do
         settings[name] = value
     end
-    require "ngx.api"
     for name, size in pairs(config.shared_dicts) do
         require("ngx.shdict").declare(name, size)
     end

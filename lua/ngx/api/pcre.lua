@@ -8,12 +8,15 @@ local ffi_cast = ffi.cast
 local ffi_gc = ffi.gc
 local ffi_string = ffi.string
 local pcall = pcall
+local sub = string.sub
 local tonumber = tonumber
 
 ffi.cdef [[
 void *pcre2_compile_8(const char *pattern, size_t length, uint32_t options, int *errorcode,
     size_t *erroroffset, void *context);
 void pcre2_code_free_8(void *code);
+void *pcre2_compile_context_create_8(void *context);
+int pcre2_set_compile_extra_options_8(void *context, uint32_t options);
 int pcre2_get_error_message_8(int errorcode, unsigned char *buffer, size_t length);
 int pcre2_pattern_info_8(const void *code, uint32_t what, void *where);
 int pcre2_jit_compile_8(void *code, uint32_t options);
@@ -45,10 +48,15 @@ local lib = load()
 
 local INFO_CAPTURECOUNT, INFO_NAMECOUNT, INFO_NAMEENTRYSIZE, INFO_NAMETABLE = 4, 17, 18, 19
 local JIT_COMPLETE = 1
+local BAD_ESCAPE_IS_LITERAL = 2
+local LITERAL_IN_PCRE = { [103] = true, [107] = true } -- unknown escape; escape without sense in a class
+local BAD_RANGE = 150
 local MAX_PAIRS = 65535  -- as many captures as a pattern can have; untouched memory costs nothing
 local DFA_WORKSPACE = 100 -- ints; as ngx_lua has it
 local MIN_JIT_STACK = 32768
 
+local lenient = lib.pcre2_compile_context_create_8(nil)
+lib.pcre2_set_compile_extra_options_8(lenient, BAD_ESCAPE_IS_LITERAL)
 local context = lib.pcre2_match_context_create_8(nil)
 local data = lib.pcre2_match_data_create_8(MAX_PAIRS, nil)
 local dfa_data = lib.pcre2_match_data_create_8(1, nil)
@@ -105,12 +113,37 @@ local function compile_error(pattern)
     return errors.compile(text, pattern, tonumber(error_offset[0]))
 end
 
+local function try(pattern, options, compile_context)
+    local code = lib.pcre2_compile_8(pattern, #pattern, options, error_code, error_offset, compile_context)
+    return code ~= nil and code or nil
+end
+
+-- PCRE2 refuses two things that PCRE, for which the regexes of ngx_lua were written, took literally: an
+-- escaped letter without a meaning there, and the hyphen in "[\w-.]". Compile them as PCRE did.
+local function try_as_pcre(pattern, options)
+    local compile_context = LITERAL_IN_PCRE[error_code[0]] and lenient or nil
+    local code = compile_context and try(pattern, options, compile_context)
+    while not code and error_code[0] == BAD_RANGE do
+        local at = tonumber(error_offset[0])
+        if sub(pattern, at + 1, at + 1) ~= "-" then
+            return nil
+        end
+        pattern = sub(pattern, 1, at) .. "\\" .. sub(pattern, at + 1)
+        code = try(pattern, options, compile_context)
+    end
+    return code
+end
+
 -- Compile a pattern. options: PCRE2's bits; use_jit: also to machine code where that is possible.
 -- Returns {code, groups, names, name_count}, or nil and the error.
 function _M.compile(pattern, options, use_jit)
-    local code = lib.pcre2_compile_8(pattern, #pattern, options, error_code, error_offset, nil)
-    if code == nil then
-        return nil, compile_error(pattern)
+    local code = try(pattern, options, nil)
+    if not code then
+        local err = compile_error(pattern)
+        code = try_as_pcre(pattern, options)
+        if not code then
+            return nil, err
+        end
     end
     if use_jit then
         lib.pcre2_jit_compile_8(code, JIT_COMPLETE)

@@ -6,7 +6,7 @@ local store = require "ngx.shdict.store"
 
 local error, pairs, setmetatable, type = error, pairs, setmetatable, type
 
-local MIN_SIZE = 8192
+local MIN_SIZE = 12288            -- below, nginx has no room for a dictionary's own state
 
 local shared = {}
 local index = {}
@@ -19,14 +19,14 @@ local metatable = { __index = index }
 
 local _M = { shared = shared }
 
--- Make ngx.shared[name], of `size` bytes (8 KiB at least). Declaring it again with the same size keeps
+-- Make ngx.shared[name], of `size` bytes (12 KiB at least). Declaring it again with the same size keeps
 -- its contents; with another size it is an error.
 function _M.declare(name, size)
     if type(name) ~= "string" or name == "" then
         error('invalid lua shared dict name "' .. tostring(name) .. '"', 2)
     end
     if type(size) ~= "number" or size < MIN_SIZE then
-        error('invalid lua shared dict size "' .. tostring(size) .. '" of "' .. name .. '": at least 8192 bytes', 2)
+        error('invalid lua shared dict size "' .. tostring(size) .. '" of "' .. name .. '": at least 12288 bytes', 2)
     end
     local dict = shared[name]
     if not dict then

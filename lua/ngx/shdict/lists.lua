@@ -93,8 +93,10 @@ end
 -- Take the value at the left or right end; the list goes with its last one.
 function _M.pop(store, key, left)
     local entry, err = live_list(store, key)
-    if not entry then
+    if err then
         return nil, err
+    elseif not entry then
+        return nil
     end
     local list = entry.list
     local value = take(list, left)
@@ -108,8 +110,10 @@ end
 -- The number of values: 0 when there is no list.
 function _M.llen(store, key)
     local entry, err = live_list(store, key)
-    if not entry then
-        return not err and 0 or nil, err
+    if err then
+        return nil, err
+    elseif not entry then
+        return 0
     end
     return entry.list.last - entry.list.first + 1
 end
