@@ -4,6 +4,7 @@
 local clock = require "server.clock"
 local random = require "resty.random"
 
+local assert = assert
 local byte, floor, sub = string.byte, math.floor, string.sub
 local concat = table.concat
 
@@ -35,7 +36,7 @@ local _M = {}
 
 -- A new KSUID.
 function _M.generate()
-    local bytes = random.bytes(16)
+    local bytes = assert(random.bytes(16), "no random bytes")
     local seconds = floor(clock.now()) - EPOCH
     return base62({ seconds % RADIX, word(bytes, 1), word(bytes, 5), word(bytes, 9), word(bytes, 13) })
 end
