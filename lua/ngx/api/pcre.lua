@@ -49,8 +49,7 @@ local lib = load()
 local INFO_CAPTURECOUNT, INFO_NAMECOUNT, INFO_NAMEENTRYSIZE, INFO_NAMETABLE = 4, 17, 18, 19
 local JIT_COMPLETE = 1
 local BAD_ESCAPE_IS_LITERAL = 2
-local LITERAL_IN_PCRE = { [103] = true, [107] = true } -- unknown escape; escape without sense in a class
-local BAD_RANGE = 150
+local UNKNOWN_ESCAPE, BAD_RANGE = 103, 150
 local MAX_PAIRS = 65535  -- as many captures as a pattern can have; untouched memory costs nothing
 local DFA_WORKSPACE = 100 -- ints; as ngx_lua has it
 local MIN_JIT_STACK = 32768
@@ -119,9 +118,9 @@ local function try(pattern, options, compile_context)
 end
 
 -- PCRE2 refuses two things that PCRE, for which the regexes of ngx_lua were written, took literally: an
--- escaped letter without a meaning there, and the hyphen in "[\w-.]". Compile them as PCRE did.
+-- escaped letter without a meaning, and the hyphen in "[\w-.]". Compile them as PCRE did.
 local function try_as_pcre(pattern, options)
-    local compile_context = LITERAL_IN_PCRE[error_code[0]] and lenient or nil
+    local compile_context = error_code[0] == UNKNOWN_ESCAPE and lenient or nil
     local code = compile_context and try(pattern, options, compile_context)
     while not code and error_code[0] == BAD_RANGE do
         local at = tonumber(error_offset[0])
@@ -190,7 +189,8 @@ local jit_stack
 
 -- The stack that JIT-compiled patterns run on, at most `size` bytes. Returns true, or nil and the error.
 function _M.set_jit_stack(size)
-    local stack = lib.pcre2_jit_stack_create_8(MIN_JIT_STACK, size > MIN_JIT_STACK and size or MIN_JIT_STACK, nil)
+    size = size > MIN_JIT_STACK and size or MIN_JIT_STACK
+    local stack = lib.pcre2_jit_stack_create_8(MIN_JIT_STACK, size, nil)
     if stack == nil then
         return nil, "pcre jit stack allocation failed"
     end
