@@ -106,7 +106,8 @@ def test_values_come_back_the_longest_prefix_first(run_lua: Run) -> None:
     code = """
         local m = require("resty.ipmatcher").new_with_value({
             ["192.168.1.0/24"] = "level3", ["192.168.0.0/16"] = "level2",
-            ["192.0.0.0/8"] = "level1", ["192.168.1.9"] = "level4", ["fe80::/32"] = "six", ["fe81::/32"] = false,
+            ["192.0.0.0/8"] = "level1", ["192.168.1.9"] = "level4", ["fe80::/32"] = "six",
+            ["fe81::/32"] = false,
         })
         return m:match(...)
     """
