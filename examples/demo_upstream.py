@@ -3,6 +3,7 @@
 Run `python examples/demo_upstream.py [PORT]`; it listens on 127.0.0.1 only.
 """
 
+import contextlib
 import json
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,7 +53,5 @@ def serve(port: int) -> ThreadingHTTPServer:
 if __name__ == "__main__":
     upstream = serve(int(sys.argv[1]) if len(sys.argv) > 1 else 1980)
     print(f"demo upstream on 127.0.0.1:{upstream.server_port}", flush=True)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         upstream.serve_forever()
-    except KeyboardInterrupt:
-        pass

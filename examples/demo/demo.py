@@ -50,19 +50,32 @@ def put_route(name: str, route: dict[str, object]) -> None:
 
 def main() -> int:
     """Run until the gateway ends; returns its exit code."""
-    upstream = serve(UPSTREAM_PORT)
+    try:
+        upstream = serve(UPSTREAM_PORT)
+    except OSError as error:
+        print(f"demo: no upstream on 127.0.0.1:{UPSTREAM_PORT}: {error.strerror}", file=sys.stderr)
+        return 1
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     command = [sys.executable, "-m", "pygw", "run", "-c", str(HERE / "config.yaml")]
-    gateway = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    signal.signal(signal.SIGTERM, lambda *_: gateway.terminate())
-    signal.signal(signal.SIGINT, lambda *_: gateway.terminate())
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as gateway:
+        signal.signal(signal.SIGTERM, lambda *_: gateway.terminate())
+        signal.signal(signal.SIGINT, lambda *_: gateway.terminate())
+        try:
+            introduce(gateway)
+        except OSError as error:
+            print(f"demo: the Admin API did not take the routes: {error}", file=sys.stderr)
+            gateway.terminate()
+        return gateway.wait()
+
+
+def introduce(gateway: subprocess.Popen[str]) -> None:
+    """Wait until the gateway serves, give it the routes, say what to try."""
     assert gateway.stdout is not None
     if started := gateway.stdout.readline():
         print(started, end="")
         for name, route in ROUTES.items():
             put_route(name, route)
         print(TRY, flush=True)
-    return gateway.wait()
 
 
 if __name__ == "__main__":

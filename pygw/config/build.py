@@ -6,7 +6,6 @@ Must never read a file; a key that null removed and that pygw cannot do without 
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +88,7 @@ def stock_plugins() -> list[str]:
 def _listen(tree: _Tree) -> tuple[Listen, ...]:
     """Addresses of apisix.node_listen; without an `ip`, IPv4 and (enable_ipv6) IPv6, as APISIX."""
     value = tree.need("apisix.node_listen")
-    both = tree.get("apisix.enable_ipv6", False) and socket.has_ipv6
+    both = tree.get("apisix.enable_ipv6", False) and _has_ipv6()
     found: list[Listen] = []
     for entry in value if isinstance(value, list) else [value]:
         port = entry["port"] if isinstance(entry, dict) else entry
@@ -101,6 +100,14 @@ def _listen(tree: _Tree) -> tuple[Listen, ...]:
         if address.port and address in found[:i]:
             raise tree.document.error(("apisix", "node_listen"), f"{address} is given twice")
     return tuple(found)
+
+
+def _has_ipv6() -> bool:
+    """Whether this kernel has IPv6: containers are often without it."""
+    try:
+        return bool(Path("/proc/net/if_inet6").read_text())
+    except OSError:
+        return False
 
 
 def _workers(tree: _Tree) -> int:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Child:
         self.ready = False
         self.reason = ""
         self.since = now  # monotonic seconds: of its start, then of its readiness
-        self.kill_at: float | None = None  # set once it was told to stop
+        self.told: signal.Signals | None = None  # how it was told to stop, if it was
+        self.until = inf  # monotonic seconds: when to tell it with more force
         self.report_fd, theirs = os.pipe()
         os.set_blocking(self.report_fd, False)
         options = [f"--id={index}", f"--master={os.getpid()}", f"--settings={settings_fd}"]
@@ -69,7 +71,7 @@ class Child:
 
     @property
     def stopping(self) -> bool:
-        return self.kill_at is not None
+        return self.told is not None
 
     def read_report(self, now: float) -> bool:
         """Read what the child reported; returns whether it may report more."""
@@ -91,9 +93,9 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
 
-    def stop(self, number: signal.Signals, kill_at: float) -> None:
-        """Tell it to stop (TERM at once, QUIT drained) and when its patience ends."""
-        self.kill_at = kill_at
+    def stop(self, number: signal.Signals, until: float) -> None:
+        """Tell it to stop: QUIT drains, TERM is at once; `until` is when patience ends."""
+        self.told, self.until = number, until
         self.send(number)
 
     def ended(self) -> bool:

@@ -31,7 +31,6 @@ START_ATTEMPTS = 4  # of a child that dies before it is ready, while the gateway
 BACKOFF_FIRST, BACKOFF_MOST = 0.1, 5.0  # seconds before a child that died young is replaced
 YOUNG = 1.0  # seconds
 TERM_PATIENCE = 5.0  # seconds between TERM and KILL
-QUIT_PATIENCE = 2.0  # seconds beyond worker_shutdown_timeout, which the worker itself keeps
 
 
 class StartError(Exception):
@@ -101,16 +100,25 @@ class Master:
         self._on_progress()
         now = time.monotonic()
         for child in self._children:
-            if child.kill_at is not None and child.kill_at <= now:
-                self._log.write("alert", f"{child} did not stop in time: killed")
-                child.stop(signal.SIGKILL, inf)
+            if child.until <= now:
+                self._press(child, now)
         self._respawn_due(now)
 
     def _patience(self) -> float | None:
         """Milliseconds until something is due, None: only an event wakes us."""
         due = [when for when, _ in self._respawns]
-        due += [child.kill_at for child in self._children if child.kill_at not in (None, inf)]
-        return max(0.0, min(due) - time.monotonic()) * 1000 + 1 if due else None
+        due += [child.until for child in self._children]
+        next_due = min(due, default=inf)
+        return None if next_due == inf else max(0.0, next_due - time.monotonic()) * 1000 + 1
+
+    def _press(self, child: Child, now: float) -> None:
+        """Its patience is over: after QUIT comes TERM, after TERM comes KILL."""
+        if child.told == signal.SIGQUIT:
+            self._log.write("warn", f"{child} still has requests after worker_shutdown_timeout")
+            child.stop(signal.SIGTERM, now + TERM_PATIENCE)
+        else:
+            self._log.write("alert", f"{child} did not stop in time: killed")
+            child.stop(signal.SIGKILL, inf)
 
     def _read_report(self, child: Child) -> None:
         fd = child.report_fd
@@ -206,7 +214,7 @@ class Master:
     def _finish_reload(self, generation: Generation) -> None:
         old, self._current, self._next = self._current, generation, None
         self._respawns.clear()
-        patience = old.settings.worker_shutdown_timeout + QUIT_PATIENCE
+        patience = old.settings.worker_shutdown_timeout
         for child in old.children.values():
             child.stop(signal.SIGQUIT, time.monotonic() + patience)
         old.close()
@@ -228,8 +236,7 @@ class Master:
         self._stop_all(signal.SIGTERM, TERM_PATIENCE)
 
     def _on_quit(self) -> None:
-        timeout = self._current.settings.worker_shutdown_timeout
-        self._stop_all(signal.SIGQUIT, timeout + QUIT_PATIENCE)
+        self._stop_all(signal.SIGQUIT, self._current.settings.worker_shutdown_timeout)
 
     def _stop_all(self, number: signal.Signals, patience: float) -> None:
         self._stopping = True
