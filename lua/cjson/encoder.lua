@@ -7,8 +7,11 @@ local escape = require "cjson.escape"
 local type = type
 local next = next
 local error = error
+local tonumber = tonumber
+local tostring = tostring
 local floor = math.floor
 local format = string.format
+local sort = table.sort
 local getmetatable = getmetatable
 local raw_metatable = debug.getmetatable
 local put_string, put_key = escape.put_string, escape.put_key
@@ -32,9 +35,22 @@ local function put_invalid_number(out, value, policy)
     end
 end
 
+-- The shortest text that reads as the same number again.
+local function put_exact(out, value)
+    for precision = 14, 17 do
+        local text = format("%." .. precision .. "g", value)
+        if tonumber(text) == value then
+            out:put(text)
+            return
+        end
+    end
+end
+
 local function put_number(out, value, settings)
     if value ~= value or value == HUGE or value == -HUGE then
         put_invalid_number(out, value, settings.encode_invalid_numbers)
+    elseif settings.exact_numbers then
+        put_exact(out, value)
     elseif settings.encode_number_precision == 14 then
         out:put(value)  -- which is %.14g
     else
@@ -142,10 +158,31 @@ local function put_object_key(out, key, settings)
     end
 end
 
+local function by_text(a, b)
+    return tostring(a) < tostring(b)
+end
+
+-- An iterator over `t` in the order of the texts of its keys.
+local function sorted(t)
+    local keys, i = {}, 0
+    for key in next, t do
+        keys[#keys + 1] = key
+    end
+    sort(keys, by_text)
+    return function()
+        i = i + 1
+        return keys[i], t[keys[i]]
+    end
+end
+
 local function put_object(out, t, depth, settings)
     local indent = settings.encode_indent
     local separator, has_items = "{", false
-    for key, value in next, t do
+    local iterate, state = next, t
+    if settings.sort_keys then
+        iterate, state = sorted(t), nil
+    end
+    for key, value in iterate, state do
         has_items = true
         if not is_skipped(value, settings) then
             out:put(separator)
@@ -207,7 +244,8 @@ local _M = {}
 local spare
 
 --- Encode `value`.
--- @param settings a table of the encode_* settings, of number_format ("%.<precision>g") and escapes (cjson.escape)
+-- @param settings a table of the encode_* settings, number_format ("%.<precision>g"), escapes (cjson.escape),
+--   and what lua-cjson lacks: sort_keys, exact_numbers (so many digits as it takes to read the same number again)
 -- @return the text; raises the message of lua-cjson, without a position in the caller
 function _M.encode(value, settings)
     local out = spare or buffer.new()
