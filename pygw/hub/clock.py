@@ -100,11 +100,10 @@ class VirtualClock(Clock):
         self._settle()
         deadline = self._next_deadline()
         while deadline is not None and deadline <= target + _ROUNDING:
-            self._set(max(deadline, self.monotonic))
+            self._set(deadline)
             self._settle()
             deadline = self._next_deadline()
         self._set(max(target, self.monotonic))
-        self._settle()
 
     def _set(self, monotonic: float) -> None:
         cell = self._cell

@@ -269,7 +269,7 @@ class EpollHub:
         self._clear_alarm()
         # A timer even for 0 s: a callback would run before gevent polls its own descriptors again.
         self._alarm = self._gevent_hub.loop.timer(seconds)
-        self._alarm.start(self._ring, update=True)
+        self._alarm.start(self._ring)
         self._alarm_at = deadline
 
     def _ring(self) -> None:

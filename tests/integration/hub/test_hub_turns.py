@@ -3,13 +3,13 @@
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import gevent
 import pytest
 from gevent.event import Event
 
-from pygw.hub import Clock, EpollHub
+from pygw.hub import Clock, EpollHub, VirtualClock
 
 Pair = Callable[[], tuple[socket.socket, socket.socket]]
 Until = Callable[[Event], None]
@@ -154,8 +154,23 @@ class TestExceptions:
         assert "in broken" in caplog.text
 
 
+#: A turn is bounded in rounds and in time. Each must suffice: virtual time never ends a turn.
+BOUNDED = {
+    "by default": lambda: EpollHub(Clock()),
+    "in rounds": lambda: EpollHub(VirtualClock()),
+    "in time": lambda: EpollHub(Clock(), rounds=10**9, turn_seconds=0.0005),
+}
+
+
 class TestFairness:
     FLOOD = 20_000
+
+    @pytest.fixture(params=BOUNDED.values(), ids=BOUNDED.keys())
+    def hub(self, request: pytest.FixtureRequest) -> Iterator[EpollHub]:
+        hub = request.param()
+        hub.start()
+        yield hub
+        hub.stop()
 
     def test_callbacks_that_post_themselves_leave_others_their_turn(
         self, hub: EpollHub, until: Until

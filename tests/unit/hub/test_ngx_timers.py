@@ -271,6 +271,15 @@ class TestShutdown:
         hub.settle()
         assert job.runs == [(0, False)]
 
+    def test_a_timer_that_ran_before_does_not_run_again(
+        self, timers: NgxTimers, hub: EpollHub, clock: VirtualClock, job: Job
+    ) -> None:
+        timers.at(1, job)
+        clock.advance(1)
+        timers.shutdown()
+        hub.settle()
+        assert job.runs == [(1, False)]
+
     def test_it_happens_once(self, timers: NgxTimers, hub: EpollHub, job: Job) -> None:
         timers.at(1, job)
         timers.shutdown()
