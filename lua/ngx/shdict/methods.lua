@@ -55,16 +55,17 @@ local function user_flags(flags)
         return 0
     end
     if type(flags) ~= "number" then
-        error('bad "flags" argument: number expected, got ' .. type(flags), 4)
+        error('bad "flags" argument: number expected, got ' .. type(flags), 3)
     end
     return tobit(truncated(flags))
 end
 
+-- Reached by tail calls only: the caller of `set` is one level up.
 local function put(dict, key, value, exptime, flags, mode, safe)
     local into = storage(dict)
     exptime = exptime or 0
     if exptime < 0 then
-        error('bad "exptime" argument', 3)
+        error('bad "exptime" argument', 2)
     end
     flags = user_flags(flags)
     local err

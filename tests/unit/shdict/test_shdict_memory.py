@@ -1,0 +1,146 @@
+"""Declaring dictionaries, and what happens when their memory runs out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Ask = Callable[[str], list[Any]]
+
+FILL = """
+local filled = 0
+repeat
+    filled = filled + 1
+    local ok = d:safe_set(("%04d"):format(filled), 1)
+until not ok
+return filled - 1
+"""
+
+
+def test_declared_dictionaries_are_what_ngx_shared_holds(lua: Any, ask: Ask) -> None:
+    lua.execute('require("ngx.shdict").declare("cats", 12288)')
+    assert sorted(lua.eval("ngx.shared").keys()) == ["cats", "dogs"]
+    assert ask("ngx.shared.cats:capacity()") == [12288]
+    assert ask("ngx.shared.birds") == [None]
+
+
+def test_declaring_again_keeps_the_contents(ask: Ask) -> None:
+    ask("d:set('k', 1)")
+    assert ask("require('ngx.shdict').declare('dogs', 32 * 1024):get('k')") == [1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("'dogs', 64 * 1024", 'lua_shared_dict "dogs" is already defined with size 32768'),
+        ("'x', 12287", 'invalid lua shared dict size "12287" of "x": at least 12288 bytes'),
+        ("'x', '1m'", 'invalid lua shared dict size "1m" of "x": at least 12288 bytes'),
+        ("'', 65536", 'invalid lua shared dict name ""'),
+    ],
+)
+def test_bad_declarations_raise(ask: Ask, arguments: str, message: str) -> None:
+    ok, error = ask(f"pcall(require('ngx.shdict').declare, {arguments})")
+    assert not ok
+    assert error.endswith(message)
+
+
+def test_two_dictionaries_share_nothing(lua: Any, ask: Ask) -> None:
+    lua.execute('e = require("ngx.shdict").declare("cats", 12288)')
+    ask("d:set('k', 1)")
+    assert ask("e:get('k')") == [None]
+
+
+def test_a_full_dictionary_evicts_the_least_recently_used(lua: Any, ask: Ask) -> None:
+    filled = lua.execute(FILL)
+    assert ask("d:safe_set('more', 1)") == [False, "no memory", False]
+    assert ask("d:safe_add('more', 1)") == [False, "no memory", False]
+    ask("d:get('0001')")
+    assert ask("d:set('more', 1)") == [True, None, True]
+    assert ask("d:get('0001'), d:get('0002')") == [1, None]
+    assert ask("#d:get_keys(0)") == [filled]
+    assert ask("d:incr('count', 1, 0)") == [1, None, True]
+    assert ask("d:get('0003')") == [None]
+
+
+def test_expired_entries_make_room_without_force(lua: Any, ask: Ask, clock: Any) -> None:
+    ask("d:set('old', 1, 1)")
+    lua.execute(FILL)
+    clock.advance(1)
+    assert ask("d:safe_set('more', 1)") == [True, None, False]
+
+
+def test_overwriting_with_the_same_size_needs_no_memory(lua: Any, ask: Ask) -> None:
+    lua.execute(FILL)
+    assert ask("d:safe_set('0001', 2)") == [True, None, False]
+    assert ask("d:safe_set('0001', ('v'):rep(100))") == [
+        False, "no memory", False,
+    ]  # fmt: skip
+    assert ask("d:get('0001')") == [None]  # the old value had to go first
+
+
+def test_no_more_than_30_entries_are_evicted_for_one(lua: Any, ask: Ask) -> None:
+    filled = lua.execute(FILL)
+    assert ask("d:set('huge', ('v'):rep(32 * 1024))") == [False, "no memory", True]
+    assert ask("#d:get_keys(0)") == [filled - 30]
+
+
+def test_an_empty_dictionary_evicts_nobody_for_what_never_fits(ask: Ask) -> None:
+    assert ask("d:set('huge', ('v'):rep(32 * 1024))") == [False, "no memory", False]
+    assert ask("d:incr(('k'):rep(40000), 1, 0)") == [None, "no memory"]
+
+
+def test_free_space_counts_whole_pages(ask: Ask) -> None:
+    (empty,) = ask("d:free_space()")
+    assert empty % 4096 == 0
+    ask("d:set('k', ('v'):rep(100))")
+    assert ask("d:free_space()") == [empty - 4096]
+    ask("d:set('l', ('v'):rep(100))")
+    assert ask("d:free_space()") == [empty - 4096]
+    ask("d:set('m', ('v'):rep(9000))")
+    assert ask("d:free_space()") == [empty - 4 * 4096]
+    ask("d:delete('k'), d:delete('l'), d:delete('m')")
+    assert ask("d:free_space()") == [empty]
+
+
+def test_any_sequence_of_operations_gives_its_memory_back(lua: Any, ask: Ask) -> None:
+    (empty,) = ask("d:free_space()")
+    lua.execute("""
+        math.randomseed(7)
+        local random = math.random
+        for _ = 1, 20000 do
+            local key, kind = "k" .. random(300), random(7)
+            if kind == 1 then d:delete(key)
+            elseif kind == 2 then d:incr(key, 1, 0)
+            elseif kind == 3 then d:lpush(key, ("v"):rep(random(100)))
+            elseif kind == 4 then d:rpop(key)
+            else d:set(key, ("v"):rep(random(3000)), random() < 0.5 and 10 or nil) end
+        end
+    """)
+    assert ask("#d:get_keys(0) > 0") == [True]
+    ask("d:flush_all(), d:flush_expired()")
+    assert ask("d:free_space()") == [empty]
+
+
+def test_a_finalizer_may_delete_while_entries_are_made(lua: Any, ask: Ask) -> None:
+    """resty.lock gives keys back when collected, which may be in the middle of any operation."""
+    lua.execute("""
+        local ffi = require "ffi"
+        collectgarbage("setpause", 100)
+        local number = 0
+        local holder = ffi.metatype("struct { int number; }", {
+            __gc = function(h) d:delete("held" .. h.number) end,
+        })
+        for i = 1, 30000 do
+            number = i
+            if i % 3 == 0 then
+                d:set("held" .. i, true)
+                holder(i)
+            end
+            d:set("k" .. i % 200, ("v"):rep(i % 500))
+        end
+    """)
+    lua.execute("collectgarbage() collectgarbage()")
+    keys = set(lua.eval("d:get_keys(0)").values())
+    assert keys
+    assert not [key for key in keys if key.startswith("held")]
+    assert all(lua.eval(f"d:get('{key}')") is not None for key in keys)
