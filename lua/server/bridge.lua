@@ -22,8 +22,8 @@ local CALLS = {
     "local_conf", "started", "stopped",
     -- store and standalone configuration
     "store_watch_cancel", "standalone_config",
-    -- Python plugins
-    "python_plugins", "python_check",
+    -- Python plugins and hooks
+    "python_plugins", "python_body", "python_request_over", "python_destroy", "config_changed",
 }
 local AWAITS = {
     "resolve",

@@ -18,6 +18,9 @@ local function log_phase(r)
     r.end_time = clock.now()
     run_phase(r, "log")
     r.stage = ""
+    if r.python_id then
+        require("server.python_plugins").forget(r)
+    end
 end
 
 local function finish(r)
