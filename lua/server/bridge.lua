@@ -15,7 +15,7 @@ local unpack = unpack
 -- What each name is for stands beside its Python half.
 local CALLS = {
     -- hub
-    "add_io", "call_at", "cancel", "post_drain", "update_time",
+    "add_io", "remove_io", "call_at", "cancel", "post_drain", "update_time",
     -- ngx.timer
     "timer_at", "timer_every", "timer_done", "timer_pending", "timer_running",
     -- worker
@@ -27,7 +27,7 @@ local CALLS = {
 }
 local AWAITS = {
     "resolve",
-    "store_readdir", "store_get", "store_put", "store_delete", "store_watch_open",
+    "store_readdir", "store_get", "store_put", "store_put_if", "store_delete", "store_delete_prefix", "store_watch_open",
     "store_watch_next", "store_server_version", "standalone_wait",
     "python_phase",
 }

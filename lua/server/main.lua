@@ -87,7 +87,13 @@ function _M.start(config)
     end)
 end
 
+local leaving = false
+
 local function leave()
+    if leaving then
+        return
+    end
+    leaving = true
     local handler = phases.app.exit_worker
     phases.global = "exit_worker"
     run_task(handler or function() end, function(ok, err)
@@ -98,16 +104,16 @@ local function leave()
     end)
 end
 
--- Stop. graceful: finish what is under way first; bridge.call.stopped hears when all is done.
+-- Stop. graceful: finish what is under way first, unless told to stop at once meanwhile; bridge.call.stopped hears when all is done.
 function _M.stop(graceful)
-    if identity.exiting then
-        return
-    end
+    local draining = identity.exiting
     identity.exiting = true
-    if graceful then
+    if not graceful then
+        return leave()
+    end
+    if not draining then
         return connection.drain(leave)
     end
-    return leave()
 end
 
 local entries = bridge.entries

@@ -49,6 +49,7 @@ class Bridge:
         self._awaits = dict(awaits)
         own: dict[str, Function] = {
             "add_io": hub.add_io,
+            "remove_io": hub.remove_io,
             "call_at": self._call_at,
             "cancel": self._cancel,
             "post_drain": self._post_drain,
@@ -62,33 +63,33 @@ class Bridge:
         given = {name: self._answering(function) for name, function in calls.items()}
         runtime.execute('require "server.main"')
         attach = runtime.eval('require("server.bridge").attach')
-        self._entries = attach(
+        self.entries = attach(
             runtime.table_from({**given, **own}),
             self._submit,
             runtime.table_from(dict.fromkeys(self._awaits, True)),
             hub.clock.cell_address,
         )
         runtime.execute("python = nil")  # what Lua may ask of Python, it asks through the bridge
-        self._timer = self._entries["timer"]
-        self._complete = self._entries["complete"]
-        self._drain = self._entries["drain"]
-        self._ngx_timer = self._entries["ngx_timer"]
-        hub.dispatch = self._entries["dispatch"]
+        self._timer = self.entries["timer"]
+        self._complete = self.entries["complete"]
+        self._drain = self.entries["drain"]
+        self._ngx_timer = self.entries["ngx_timer"]
+        hub.dispatch = self.entries["dispatch"]
 
     # -- Python -> Lua ----------------------------------------------------------------------------
 
     def start(self, config: Mapping[str, Any]) -> None:
         """Boot the worker's Lua side; see `start` of lua/server/main.lua."""
-        self._hub.post(partial(self._entries["start"], self.to_lua(dict(config))))
+        self._hub.post(partial(self.entries["start"], self.to_lua(dict(config))))
 
     def stop(self, graceful: bool) -> None:
         """Make the Lua side stop; see `stop` of lua/server/main.lua."""
-        self._hub.post(partial(self._entries["stop"], graceful))
+        self._hub.post(partial(self.entries["stop"], graceful))
 
     def connections(self) -> tuple[int, int]:
         """Return how many client connections are open, and how many of them are idle."""
         with no_switch():
-            total, idle = self._entries["connections"]()
+            total, idle = self.entries["connections"]()
         return int(total), int(idle)
 
     # -- Lua -> Python ----------------------------------------------------------------------------

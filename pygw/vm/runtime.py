@@ -4,19 +4,25 @@ Must never know of requests or of the hub; the bridge connects those.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from lupa import allow_lua_module_loading
 
-from pygw.paths import LUA_DIR
+from pygw.paths import LUA_DIR, PLUGINS_DIR
 
 with allow_lua_module_loading():  # C modules built for Lua 5.1 (lpeg, …) need our symbols
     from lupa.luajit21 import LuaRuntime
 
 
-def create_runtime(lua_paths: Iterable[str] = (), lua_cpaths: Iterable[str] = ()) -> LuaRuntime:
+def create_runtime(
+    lua_paths: Iterable[str] = (),
+    lua_cpaths: Iterable[str] = (),
+    plugin_dirs: Iterable[Path] = (),
+) -> LuaRuntime:
     """Return a LuaJIT runtime that finds pygw's Lua modules.
 
-    `lua_paths` and `lua_cpaths` are `package.path`/`package.cpath` patterns that win over ours.
+    `lua_paths` and `lua_cpaths` are `package.path`/`package.cpath` patterns that win over ours;
+    `plugin_dirs` are searched for `apisix.plugins.*` before the stock plugins.
     Strings cross as latin-1: every byte string has exactly one `str` and back; `bytes` given to
     Lua arrive as Lua strings.
     """
@@ -28,6 +34,9 @@ def create_runtime(lua_paths: Iterable[str] = (), lua_cpaths: Iterable[str] = ()
     )
     package = runtime.globals().package
     ours = [f"{LUA_DIR}/?.lua", f"{LUA_DIR}/?/init.lua"]
+    extra = ";".join(lua_paths)
     package.path = ";".join([*lua_paths, *ours])
     package.cpath = ";".join([*lua_cpaths, package.cpath])
+    directories = runtime.table_from([str(path) for path in (*plugin_dirs, PLUGINS_DIR)])
+    runtime.eval('require "server.searcher"')(extra, directories)
     return runtime

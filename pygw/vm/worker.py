@@ -70,7 +70,7 @@ class Worker:
             "http": asdict(settings.http),
             "shared_dicts": dict(settings.shared_dicts),
         }
-        self.runtime = create_runtime(_lua_paths(settings), settings.lua_cpaths)
+        self.runtime = create_runtime(settings.lua_paths, settings.lua_cpaths, settings.plugin_dirs)
         self.bridge = Bridge(
             self.runtime,
             self.hub,
@@ -109,10 +109,6 @@ class Worker:
     def _on_started(self, failure: str | None) -> None:
         self._failure = failure
         self._started.set()
-
-
-def _lua_paths(settings: Settings) -> list[str]:
-    return list(settings.lua_paths)
 
 
 def _resolve(host: str, kind: str = "A") -> list[str]:

@@ -3,7 +3,9 @@
 local buffer = require "string.buffer"
 local address = require "server.address"
 local bodies = require "server.http.body"
+local bridge = require "server.bridge"
 local cdefs = require "server.cdefs"
+local clock = require "server.clock"
 local ffi = require "ffi"
 local handler = require "server.http.handler"
 local inputs = require "server.http.input"
@@ -212,10 +214,11 @@ local sockaddr_size = ffi.new("unsigned int[1]")
 local ACCEPT_FLAGS = cdefs.SOCK_NONBLOCK + cdefs.SOCK_CLOEXEC
 local ACCEPTS_A_ROUND = 64
 
-local function accept_some(self)
+-- Take one round of waiting connections. Returns whether more may wait.
+local function accept_round(self)
     for _ = 1, ACCEPTS_A_ROUND do
         if self.closed then
-            return
+            return false
         end
         sockaddr_size[0] = ffi.sizeof(sockaddr)
         local fd = C.accept4(self.fd, sockaddr, sockaddr_size, ACCEPT_FLAGS)
@@ -224,16 +227,24 @@ local function accept_some(self)
         else
             local errno = ffi.errno()
             if errno == cdefs.EAGAIN then
-                return
+                return false
             elseif errno == cdefs.EMFILE or errno == cdefs.ENFILE then
                 log.alert("accept4() failed (", streams.error_text(errno), "): connections wait")
-                return require("server.bridge").call_at(require("server.clock").monotonic() + 0.5, self)
+                bridge.call_at(clock.monotonic() + 0.5, self)
+                return false
             elseif errno ~= cdefs.EINTR and errno ~= 103 then -- 103: ECONNABORTED, the next may be fine
-                return log.alert("accept4() failed (", streams.error_text(errno), ")")
+                log.alert("accept4() failed (", streams.error_text(errno), ")")
+                return false
             end
         end
     end
-    task.later(accept_some, self) -- others get their turn in between
+    return true
+end
+
+local function accept_some(self)
+    if accept_round(self) then
+        task.later(accept_some, self) -- others get their turn in between
+    end
 end
 
 Listener.on_event = accept_some
@@ -251,24 +262,32 @@ function _M.listen(fd)
     require("server.bridge").call.add_io(fd)
 end
 
--- Stop accepting, close idle connections, let the others finish their request. callback() is called when
--- the last one is closed.
-function _M.drain(callback)
-    draining, on_empty = true, callback
-    for _, listener in ipairs(listeners) do
-        listener.closed = true
-        streams.by_fd[listener.fd] = nil
-        C.close(listener.fd)
-    end
-    listeners = {}
+local DRAIN_GRACE = 0.05 -- seconds for a request that is on its way to an idle connection to arrive
+local idle_closer = {}
+
+function idle_closer.on_timer()
     for conn in pairs(open) do
         if conn.waiting then
             conn.stream:close() -- wakes its task, which ends
         end
     end
-    if open_count == 0 then
-        task.later(on_empty)
+end
+
+-- Stop accepting (what the kernel accepted for us already is served), close idle connections, let the
+-- others finish their request. callback() is called when the last one is closed.
+function _M.drain(callback)
+    draining, on_empty = true, callback
+    for _, listener in ipairs(listeners) do
+        while accept_round(listener) do end
+        listener.closed = true
+        streams.by_fd[listener.fd] = nil
+        C.close(listener.fd)
     end
+    listeners = {}
+    if open_count == 0 then
+        return task.later(on_empty)
+    end
+    bridge.call_at(clock.monotonic() + DRAIN_GRACE, idle_closer)
 end
 
 -- How many client connections are open, and how many of those wait for a request.
