@@ -18,6 +18,7 @@ function req.add_header(name, value)
     if type(name) ~= "string" or value == nil then
         error("bad argument to 'add_header' (name and value expected)", 2)
     end
+    r.headers_changed = true
     local key = lower(name)
     for _, each in ipairs(type(value) == "table" and value or { value }) do
         r.headers:add(key, name, clean(each))

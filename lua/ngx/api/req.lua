@@ -80,6 +80,7 @@ end
 function req.set_header(name, value)
     local r = request()
     check_name(name, 2)
+    r.headers_changed = true
     local h = r.headers
     local key = lower(name)
     if value == nil then
@@ -197,6 +198,7 @@ function req.set_body_data(data)
         error("bad argument #1 to 'set_body_data' (string expected, got " .. type(data) .. ")", 2)
     end
     r.body_data, r.body_read = data, true
+    r.headers_changed = true
     r.headers:set("content-length", "Content-Length", tostring(#data))
 end
 
