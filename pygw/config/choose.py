@@ -1,0 +1,31 @@
+"""Owns the choice of a store back end from the settings. Must never read a file of settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pygw.config.model import Settings
+from pygw.config.store import Store
+
+
+def open_store(settings: Settings) -> Store | None:
+    """The store that `deployment` asks for; None when the configuration is apisix.yaml.
+
+    The embedded one is opened at once, etcd when first used, so that a gateway starts without it.
+    Raises StoreRefused when what is configured cannot work.
+    """
+    if settings.provider == "etcd":
+        from pygw.config.etcd import EtcdStore  # gRPC costs memory and start time: only if used
+
+        return EtcdStore(settings.etcd, _trusted_ca(settings))
+    if settings.provider == "embedded":
+        from pygw.config.embedded import EmbeddedStore
+
+        return EmbeddedStore(settings.embedded_path)
+    return None
+
+
+def _trusted_ca(settings: Settings) -> Path | None:
+    ssl = (settings.merged.get("apisix") or {}).get("ssl") or {}
+    path = ssl.get("ssl_trusted_certificate")
+    return settings.base / path if path else None

@@ -1,0 +1,64 @@
+"""Owns waiting for a change of a file or directory (Linux inotify) on gevent's loop.
+
+Says only *that* something happened; who asked looks for himself. Must never block or read files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gevent.hub import get_hub
+
+MODIFY = 0x2
+ATTRIB = 0x4
+CLOSE_WRITE = 0x8
+MOVED = 0xC0  # from and to
+CREATE = 0x100
+DELETE = 0x200
+DIRECTORY_CHANGES = MODIFY | ATTRIB | CLOSE_WRITE | MOVED | CREATE | DELETE
+
+_READ = 1  # libev's EV_READ
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Inotify:
+    """Calls `on_change()` in the hub (it must not wait) after events of `mask` on `path`.
+
+    Raises OSError when the path is absent or the system's limit of inotify instances is reached.
+    """
+
+    def __init__(self, path: Path, mask: int, on_change: Callable[[], None]) -> None:
+        self._on_change = on_change
+        self._fd = _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), path)
+        try:
+            _checked(_libc.inotify_add_watch(self._fd, os.fsencode(path), mask), path)
+        except OSError:
+            os.close(self._fd)
+            raise
+        self._watcher: Any = get_hub().loop.io(self._fd, _READ)
+        self._watcher.start(self._on_readable)
+
+    def close(self) -> None:
+        """Stop. Again is harmless."""
+        if self._fd >= 0:
+            self._watcher.stop()
+            self._watcher.close()
+            os.close(self._fd)
+            self._fd = -1
+
+    def _on_readable(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._fd, 65536)
+        self._on_change()
+
+
+def _checked(result: int, path: Path) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(path))
+    return result

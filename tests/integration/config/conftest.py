@@ -1,0 +1,82 @@
+"""Fixtures of the store's tests: a real etcd, and stores of both back ends."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from etcd_server import EtcdServer, running  # noqa: E402
+
+from pygw.config.embedded import EmbeddedStore  # noqa: E402
+from pygw.config.etcd import EtcdStore  # noqa: E402
+from pygw.config.model import Etcd  # noqa: E402
+from pygw.config.store import Store  # noqa: E402
+
+
+def etcd_conf(*hosts: str, **changes: Any) -> Etcd:
+    """Settings for those endpoints."""
+    values: dict[str, Any] = {
+        "host": hosts,
+        "prefix": "/apisix",
+        "timeout": 5,
+        "watch_timeout": 50,
+        "resync_delay": 5,
+        "startup_retry": 2,
+        "user": None,
+        "password": None,
+        "cert": None,
+        "key": None,
+        "verify": True,
+        "sni": None,
+    }
+    return Etcd(**{**values, **changes})
+
+
+@pytest.fixture
+def etcd_store_for() -> Iterator[Callable[..., EtcdStore]]:
+    """Makes stores for given endpoints, and closes them."""
+    stores: list[EtcdStore] = []
+
+    def make(*hosts: str, **changes: Any) -> EtcdStore:
+        stores.append(EtcdStore(etcd_conf(*hosts, **changes)))
+        return stores[-1]
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture(scope="session")
+def shared_etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
+    """One server for all tests that neither kill nor reconfigure it."""
+    with running(tmp_path_factory.mktemp("etcd") / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def etcd(tmp_path: Path) -> Iterator[EtcdServer]:
+    """A server of the test's own."""
+    with running(tmp_path / "etcd") as server:
+        yield server
+
+
+@pytest.fixture(params=["etcd", "embedded", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A store of each kind. The etcd one is shared: use keys under `base`."""
+    made: Store
+    if request.param == "etcd":
+        made = EtcdStore(etcd_conf(request.getfixturevalue("shared_etcd").url))
+    else:
+        made = EmbeddedStore(":memory:" if request.param == "memory" else tmp_path / "s.db")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def base(request: pytest.FixtureRequest) -> bytes:
+    """A key prefix of the test's own."""
+    return f"/{request.node.name}/".encode()

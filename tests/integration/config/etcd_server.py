@@ -1,0 +1,101 @@
+"""Starts real etcd servers for tests: own data directory, free ports, readiness awaited."""
+
+import shutil
+import socket
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+from gevent import subprocess
+
+PACKAGE = "etcd-server"  # Debian's
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that the kernel just called free; held together so that they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+class EtcdServer:
+    """One etcd process; `url` is its client URL. It can be killed and started again."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self._binary = shutil.which("etcd") or pytest.skip(f"needs Debian's {PACKAGE}")
+        self._client, self._peer = free_ports(2)
+        self._directory, self._options = directory, options
+        self._process: Any = None
+        self.url = f"http://127.0.0.1:{self._client}"
+
+    def start(self) -> "EtcdServer":
+        peer = f"http://127.0.0.1:{self._peer}"
+        self._process = subprocess.Popen(
+            [
+                self._binary,
+                f"--data-dir={self._directory}",
+                f"--listen-client-urls={self.url}",
+                f"--advertise-client-urls={self.url}",
+                f"--listen-peer-urls={peer}",
+                f"--initial-advertise-peer-urls={peer}",
+                f"--initial-cluster=default={peer}",
+                *self._options,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with gevent.Timeout(20):
+            while not self._healthy():
+                assert self._process.poll() is None, "etcd ended at its start"
+                gevent.sleep(0.02)
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def wipe(self) -> None:
+        """Remove all data of the killed server."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def ctl(self, *arguments: str) -> str:
+        """Run etcdctl and return what it printed."""
+        binary = shutil.which("etcdctl") or pytest.skip("needs Debian's etcd-client")
+        result = subprocess.run(
+            [binary, f"--endpoints={self.url}", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={"ETCDCTL_API": "3"},
+            check=True,
+        )
+        output: str = result.stdout.decode()
+        return output
+
+    def _healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
+                return b'"true"' in answer.read()
+        except OSError:
+            return False
+
+
+@contextmanager
+def running(directory: Path, *options: str) -> Iterator[EtcdServer]:
+    """A started server, gone with the block."""
+    server = EtcdServer(directory, *options)
+    try:
+        yield server.start()
+    finally:
+        server.kill()
+        server.wipe()
