@@ -104,7 +104,8 @@ local function leave()
     end)
 end
 
--- Stop. graceful: finish what is under way first, unless told to stop at once meanwhile; bridge.call.stopped hears when all is done.
+-- Stop. graceful: finish what is under way first, unless told to stop at once meanwhile.
+-- bridge.call.stopped hears when all is done.
 function _M.stop(graceful)
     local draining = identity.exiting
     identity.exiting = true

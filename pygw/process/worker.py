@@ -6,13 +6,8 @@ Nothing that starts gevent or grpc may be imported before `begin()` has tied the
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pygw.process.entry import Child, begin
-
-if TYPE_CHECKING:
-    from pygw.gateway import Gateway
 
 
 def main() -> None:
@@ -34,18 +29,10 @@ def serve(child: Child) -> None:
     worker = Gateway(child.settings, child.id, child.listen_fds, child.app)
     worker.start()
     gevent.signal_handler(signal.SIGTERM, worker.stop, False)
-    gevent.signal_handler(signal.SIGQUIT, drain, worker, child.listen_fds)
+    gevent.signal_handler(signal.SIGQUIT, worker.stop, True)
     gevent.signal_handler(signal.SIGUSR1, child.log.reopen)
     child.ready()
     worker.run()
-
-
-def drain(worker: Worker, listen_fds: Sequence[int]) -> None:
-    """Finish what is in hand. The master keeps the listening sockets open, so that closing ours
-    does not end their events here: the hub must be told."""
-    for fd in listen_fds:
-        worker.hub.remove_io(fd)
-    worker.stop(graceful=True)
 
 
 if __name__ == "__main__":

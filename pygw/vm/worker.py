@@ -104,6 +104,8 @@ class Worker:
 
     def stop(self, graceful: bool) -> None:
         """Begin to stop: at once, or after the requests that are under way. Returns immediately."""
+        for fd in self._config["listen_fds"]:  # the master's copy would keep its events coming
+            self.hub.remove_io(fd)
         self.bridge.stop(graceful)
 
     def _on_started(self, failure: str | None) -> None:

@@ -259,7 +259,7 @@ function _M.listen(fd)
     local listener = setmetatable({ fd = fd, closed = false }, Listener)
     listeners[#listeners + 1] = listener
     streams.by_fd[fd] = listener
-    require("server.bridge").call.add_io(fd)
+    bridge.call.add_io(fd)
 end
 
 local DRAIN_GRACE = 0.05 -- seconds for a request that is on its way to an idle connection to arrive
@@ -281,6 +281,7 @@ function _M.drain(callback)
         while accept_round(listener) do end
         listener.closed = true
         streams.by_fd[listener.fd] = nil
+        bridge.call.remove_io(listener.fd) -- the master keeps it open: closing ours would not end its events
         C.close(listener.fd)
     end
     listeners = {}
