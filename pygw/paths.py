@@ -15,15 +15,17 @@ LUA_DIR = _find("lua")
 PLUGINS_DIR = _find("plugins")
 
 
-def find_lua_plugin(name: str, directories: Iterable[Path]) -> Path | None:
-    """The file of a Lua plugin: the user's directories in order, then the stock ones.
+def find_lua_plugin(
+    name: str, lua_paths: Iterable[str], directories: Iterable[Path]
+) -> Path | None:
+    """The file of a Lua plugin, looked for as lua/server/searcher.lua does.
 
-    A directory holds NAME.lua or NAME/init.lua, at its top or, if it is an APISIX tree, below
-    apisix/plugins.
+    First by `lua_paths` (package.path templates), then in the user's directories, then among the
+    stock ones. A directory holds NAME.lua or NAME/init.lua, below apisix/plugins or at its top.
     """
+    file = name.replace(".", "/")
+    candidates = [Path(template.replace("?", f"apisix/plugins/{file}")) for template in lua_paths]
     for directory in [*directories, PLUGINS_DIR]:
-        for folder in (directory, directory / "apisix" / "plugins"):
-            for path in (folder / f"{name}.lua", folder / name / "init.lua"):
-                if path.is_file():
-                    return path
-    return None
+        for folder in (directory / "apisix" / "plugins", directory):
+            candidates += [folder / f"{file}.lua", folder / file / "init.lua"]
+    return next((path for path in candidates if path.is_file()), None)

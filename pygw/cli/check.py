@@ -34,7 +34,7 @@ def _unreadable(settings: Settings) -> Iterator[str]:
 
 def _plugin_files(settings: Settings, found: list[str]) -> Iterator[tuple[str, Path]]:
     for name in settings.plugins:
-        path = find_lua_plugin(name, settings.plugin_dirs)
+        path = find_lua_plugin(name, settings.lua_paths, settings.plugin_dirs)
         if path is None:
             found.append(f"{settings.source}: plugins: no plugin is called {name}")
         else:

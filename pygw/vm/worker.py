@@ -59,12 +59,13 @@ class Worker:
         self._started = Event()
         self._stopped = Event()
         self._failure: str | None = None
+        self._listen_fds = list(listen_fds)
         self._config = {
             "id": worker_id,
             "count": settings.workers,
             "prefix": f"{settings.base}/",
             "app": app,
-            "listen_fds": list(listen_fds),
+            "listen_fds": self._listen_fds,
             "log_fd": error_fd,
             "log_level": _LEVELS.index(settings.error_log_level),
             "http": asdict(settings.http),
@@ -104,7 +105,7 @@ class Worker:
 
     def stop(self, graceful: bool) -> None:
         """Begin to stop: at once, or after the requests that are under way. Returns immediately."""
-        for fd in self._config["listen_fds"]:  # the master's copy would keep its events coming
+        for fd in self._listen_fds:  # the master's copy would keep its events coming
             self.hub.remove_io(fd)
         self.bridge.stop(graceful)
 
