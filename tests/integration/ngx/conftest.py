@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ RENDER = r"""
 local function render(value)
     local kind = type(value)
     if kind == "string" then
-        return '"' .. value:gsub('[^%w%p ]', function(c) return ("\\%03d"):format(c:byte()) end) .. '"'
+        local function escape(c) return ("\\%03d"):format(c:byte()) end
+        return '"' .. value:gsub('[^%w%p ]', escape) .. '"'
     elseif kind == "number" then
         return ("%.14g"):format(value)
     elseif kind ~= "table" then
@@ -135,16 +136,27 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
 
 
 @pytest.fixture
-def agree(oracle: Oracle, lua: Any) -> Any:
+def ours(lua: Any) -> Callable[[Sequence[str]], list[str]]:
+    """Asks pygw what Lua expressions give, in the oracle's words."""
+
+    def answers(expressions: Sequence[str]) -> list[str]:
+        text: str = lua.execute(f"{RENDER}\nreturn answers(...)", source_of(expressions))
+        return text.split("\n")
+
+    return answers
+
+
+@pytest.fixture
+def agree(
+    oracle: Oracle, ours: Callable[[Sequence[str]], list[str]]
+) -> Callable[[Sequence[str]], None]:
     """Assert that every expression gives the same here and in nginx."""
 
     def check(expressions: Sequence[str]) -> None:
-        ours = lua.execute(f"{RENDER}\nreturn answers(...)", source_of(expressions)).split("\n")
-        theirs = oracle.answers(expressions)
-        assert len(ours) == len(theirs) == len(expressions)
+        answers = zip(expressions, ours(expressions), oracle.answers(expressions), strict=True)
         differences = [
             f"{expression}\n    nginx: {their}\n    pygw:  {our}"
-            for expression, our, their in zip(expressions, ours, theirs, strict=True)
+            for expression, our, their in answers
             if our != their
         ]
         assert not differences, "\n".join(differences)
