@@ -5,8 +5,8 @@ local buffer = require "string.buffer"
 local _M = {}
 
 -- LuaJIT's serialisation is the only way from Lua to a light userdata: tag 3 is NULL, tag 4 is 32 bits of address.
--- A real NULL prints as "userdata: NULL" and equals every other NULL, such as one that a C module returns.
-_M.null = ngx and ngx.null or buffer.decode("\3")
+-- A real NULL prints as "userdata: NULL" and equals every other NULL: ngx.null, or one that a C module returns.
+_M.null = buffer.decode("\3")
 _M.empty_array = buffer.decode("\4\1\0\0\0")
 _M.empty_array_mt = {}
 _M.array_mt = {}

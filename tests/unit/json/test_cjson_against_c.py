@@ -19,9 +19,11 @@ C_MODULE = next(iter(glob.glob("/usr/lib/*/lua/5.1/cjson.so")), None)
 
 pytestmark = pytest.mark.skipif(C_MODULE is None, reason="Debian's lua-cjson is not installed")
 
-COMPARE = r"""
-local path = ...
-local theirs, ours = assert(package.loadlib(path, "luaopen_cjson"))(), require "cjson"
+CODECS = r"""
+local theirs, ours = assert(package.loadlib(..., "luaopen_cjson"))(), require "cjson"
+"""
+
+COMPARE_TEXT = r"""
 local function same(a, b)
     if type(a) ~= "table" or type(b) ~= "table" then
         return a == b or (a ~= a and b ~= b)
@@ -52,7 +54,9 @@ end
 
 @pytest.fixture(scope="module")
 def compare() -> Callable[[bytes], tuple[bool, str, str]]:
-    compare: Callable[[bytes], tuple[bool, str, str]] = create_runtime().execute(COMPARE, C_MODULE)
+    compare: Callable[[bytes], tuple[bool, str, str]] = create_runtime().execute(
+        CODECS + COMPARE_TEXT, C_MODULE
+    )
     return compare
 
 
@@ -143,3 +147,58 @@ def test_number_like_texts_read_as_in_c(
     compare: Callable[[bytes], tuple[bool, str, str]], pieces: list[bytes]
 ) -> None:
     assert_same(compare, b"".join(pieces))
+
+
+COMPARE_VALUE = r"""
+return function(code)
+    local value = assert(loadstring("return " .. code))()
+    local ok1, want = pcall(theirs.encode, value)
+    local ok2, got = pcall(ours.encode, value)
+    return ok1 == ok2 and want == got, tostring(want), tostring(got)
+end
+"""
+
+VALUES = [
+    "nil",
+    "true",
+    "{}",
+    "{{}, {{}}}",
+    "{1, nil, 3}",
+    "{nil, nil, 3}",
+    "{[10] = 1}",
+    "{[11] = 1}",
+    "{[11] = 1, 2, 3, 4, 5, 6}",
+    "{[0] = 1}",
+    "{[1.5] = 1}",
+    "{[-1] = 1, a = 2}",
+    "{1, 2, a = 3}",
+    "{[1e15] = 1, a = 1}",
+    "{[true] = 1}",
+    "{a = print}",
+    "{coroutine.create(print)}",
+    "newproxy()",
+    "1LL",
+    "{a = {b = {c = {}}}}",
+    "0.1",
+    "1/3",
+    "-0",
+    "1e14",
+    "123456789012345",
+    "1e100",
+    "-1.5e-10",
+    "2^53",
+    "2^63",
+    r"'\\ \" / \b \f \n \r \t \0 \1 \31 \127 \128 \255'",
+    "{['k\\n\"/'] = 1}",
+    "('x'):rep(1000)",
+    "(function() local t = {} t.t = t return t end)()",
+    "(function() local t = {} for _ = 1, 999 do t = {t} end return t end)()",
+    "(function() local t = {} for _ = 1, 1000 do t = {t} end return t end)()",
+]
+
+
+@pytest.mark.parametrize("code", VALUES)
+def test_a_value_encodes_to_the_same_text_or_the_same_message(code: str) -> None:
+    compare_value = create_runtime().execute(CODECS + COMPARE_VALUE, C_MODULE)
+    same, theirs, ours = compare_value(code)
+    assert same, f"{code}\n  C:    {theirs}\n  ours: {ours}"
