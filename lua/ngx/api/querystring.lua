@@ -57,7 +57,7 @@ local function read(str, max, all_count)
         if not amp then
             return args, false
         end
-        if seen == max then
+        if seen == max and max > 0 then
             return args, true
         end
         from = amp + 1

@@ -1,5 +1,7 @@
 """ngx.re.* and ngx.re.split give what they give in nginx (which runs them on PCRE, we on PCRE2)."""
 
+# ruff: noqa: SIM905 (long lists of things without spaces read better as text)
+
 import itertools
 import random
 from collections.abc import Callable, Sequence
@@ -11,7 +13,6 @@ Agree = Callable[[Sequence[str]], None]
 SEED = 20240229
 SPLIT = "require('ngx.re').split"
 
-# Lists of things without spaces stand as text: quotes would double their length.
 OPTIONS = "o jo i s m x a u U d jiosm".split()
 MALFORMED = r"""
     (abc abc) [abc *a a** a{2,1} (?<n (?<n>a \ (?z) [z-a] (?<1a>x) (?#abc [[:foo:]] (*FOO)a
