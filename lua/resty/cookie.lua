@@ -24,7 +24,7 @@ function _M:get_all()
     local cookies = self.cookie_table
     if not cookies then
         cookies = {}
-        for name, value in gmatch(self._cookie, "([^=;%s][^=;]*)=([^;]*)") do
+        for name, value in gmatch(self._cookie, "([^=;%s]+)%s*=%s*([^;]*)") do
             cookies[name] = value:match("^(.-)%s*$")
         end
         self.cookie_table = cookies

@@ -58,11 +58,18 @@ class Gateway:
         method: str = "GET",
         headers: tuple[str, ...] = (),
         body: bytes = b"",
+        chunked: tuple[bytes, ...] = (),
     ) -> Response:
-        """Send one request on its own connection and return the response."""
+        """Send one request on its own connection and return the response.
+
+        `chunked`: the body in chunks, instead of `body`; the caller gives the header.
+        """
         lines = [f"{method} {target} HTTP/1.1", "Host: test.com", "Connection: close", *headers]
         if body:
             lines.append(f"Content-Length: {len(body)}")
+        if chunked:
+            parts = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (*chunked, b"")]
+            body = b"".join(parts)
         data = "\r\n".join([*lines, "", ""]).encode("latin-1") + body
         with (
             gevent.Timeout(self.timeout),
