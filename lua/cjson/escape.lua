@@ -2,6 +2,7 @@
 local ffi = require "ffi"
 local buffer = require "string.buffer"
 
+local pairs = pairs
 local cast = ffi.cast
 local format = string.format
 

@@ -114,6 +114,17 @@ function _M.is_lax(p, i)
     return has_word(p, k, "inf") or has_word(p, k, "nan")
 end
 
+-- Append the digits at `k` to `mantissa`; returns it and the index behind them.
+local function add_digits(p, k, mantissa)
+    local c = p[k]
+    while c >= ZERO and c <= NINE do
+        mantissa = mantissa * 10 + (c - ZERO)
+        k = k + 1
+        c = p[k]
+    end
+    return mantissa, k
+end
+
 --- Read a number that begins with a digit or a minus sign.
 -- Up to 2^53 and 22 decimals are computed at once, which is exact (Clinger 1990); the rest goes through tonumber.
 function _M.read(p, i, lax)
@@ -121,35 +132,22 @@ function _M.read(p, i, lax)
         return nil, i, "invalid number"
     end
     local start = p[i] == MINUS and i + 1 or i
-    local k, mantissa, decimals = start, 0, 0
-    local c = p[k]
-    while c >= ZERO and c <= NINE do
-        mantissa = mantissa * 10 + (c - ZERO)
-        k = k + 1
-        c = p[k]
-    end
-    if k == start then
+    local mantissa, stop = add_digits(p, start, 0)
+    local point = stop
+    if stop == start then
         return _M.read_any(p, i)
+    elseif p[stop] == DOT then
+        mantissa, stop = add_digits(p, stop + 1, mantissa)
     end
-    if c == DOT then
-        local first = k + 1
-        k = first
-        c = p[k]
-        while c >= ZERO and c <= NINE do
-            mantissa = mantissa * 10 + (c - ZERO)
-            k = k + 1
-            c = p[k]
-        end
-        decimals = k - first
-    end
-    if mantissa >= EXACT or decimals > 22 or bor(c, 0x20) == LETTER_E or bor(c, 0x20) == LETTER_X then
+    local decimals = stop > point and stop - point - 1 or 0
+    local marker = bor(p[stop], 0x20)
+    if mantissa >= EXACT or decimals > 22 or marker == LETTER_E or marker == LETTER_X then
         return _M.read_any(p, i)
-    end
-    if decimals > 0 or p[k - 1] == DOT then
+    elseif stop > point then
         mantissa = mantissa / POWERS[decimals]
-        return start == i and mantissa or -mantissa, k
+        return start == i and mantissa or -mantissa, stop
     end
-    return start == i and mantissa or 0 - mantissa, k
+    return start == i and mantissa or 0 - mantissa, stop  -- "-0" is an integer, so 0
 end
 
 return _M

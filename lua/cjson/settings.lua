@@ -4,9 +4,11 @@ local escape = require "cjson.escape"
 
 local type = type
 local error = error
+local ipairs = ipairs
 local select = select
 local format = string.format
 local tonumber = tonumber
+local tostring = tostring
 local floor = math.floor
 
 local INT_MAX = 2 ^ 31 - 1

@@ -5,6 +5,7 @@ local ffi = require "ffi"
 local type = type
 local next = next
 local pairs = pairs
+local abs, floor, max = math.abs, math.floor, math.max
 local cast = ffi.cast
 
 local bytes = ffi.typeof("const uint8_t *")
@@ -138,8 +139,8 @@ end
 --- Is `value` so near a multiple of `factor` as doubles can tell?
 function _M.is_multiple(value, factor)
     local quotient = value / factor
-    local rounded = math.floor(quotient + 0.5)
-    return math.abs(quotient - rounded) <= 1e-12 * math.max(math.abs(rounded), rounded == 0 and 1 or 0)
+    local rounded = floor(quotient + 0.5)
+    return abs(quotient - rounded) <= 1e-12 * max(abs(rounded), rounded == 0 and 1 or 0)
 end
 
 return _M

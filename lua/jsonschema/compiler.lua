@@ -9,6 +9,8 @@ local references = require "jsonschema.references"
 
 local type = type
 local error = error
+local ipairs = ipairs
+local select = select
 local loadstring = loadstring
 local setmetatable = setmetatable
 local concat = table.concat

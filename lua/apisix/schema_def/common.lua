@@ -1,5 +1,7 @@
 -- Owns the definitions that the schemas of several resources share: identifiers, addresses, names, times.
 -- Limits and patterns are those of APISIX 3.18.
+local ipairs = ipairs
+
 local OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 local IPV4 = OCTET .. [[(?:\.]] .. OCTET .. "){3}"
 -- As lenient as APISIX's: ":/8" passes.

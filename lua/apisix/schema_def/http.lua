@@ -2,6 +2,8 @@
 local common = require "apisix.schema_def.common"
 local upstream = require("apisix.schema_def.upstream").upstream
 
+local ipairs = ipairs
+
 local HOSTS = { type = "array", items = common.host, minItems = 1, uniqueItems = true }
 local WEBSOCKET = { type = "boolean", description = "let requests upgrade to WebSocket" }
 

@@ -4,6 +4,8 @@ local type = type
 local pairs = pairs
 local ipairs = ipairs
 local next = next
+local tostring = tostring
+local min = math.min
 local sort = table.sort
 
 -- LuaJIT's jumps reach over 32,767 instructions: more properties than these are checked by functions of their own.
@@ -86,7 +88,7 @@ end
 local function write_properties(add, compiler, schema, required)
     local names = sorted_names(schema.properties)
     local function write_slice(add_line, first)
-        for i = first, math.min(first + PROPERTIES_PER_FUNCTION - 1, #names) do
+        for i = first, min(first + PROPERTIES_PER_FUNCTION - 1, #names) do
             write_property(add_line, compiler, schema, names[i], required[names[i]])
         end
     end

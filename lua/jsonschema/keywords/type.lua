@@ -2,6 +2,7 @@
 local type = type
 local error = error
 local ipairs = ipairs
+local tostring = tostring
 local concat = table.concat
 
 local CONDITIONS = {
