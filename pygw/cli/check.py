@@ -1,6 +1,7 @@
 """Owns what `pygw test` looks at beyond config.yaml itself: the files that it names.
 
-Must start nothing and change nothing: Lua files are compiled, never run.
+Must start nothing and change nothing: Lua files are compiled, never run; Python plugins are
+imported, as a start would.
 """
 
 from __future__ import annotations
@@ -11,13 +12,27 @@ from pathlib import Path
 from pygw.config.settings import Settings
 from pygw.config.yamlfile import ConfigError, read_file
 from pygw.paths import find_lua_plugin
+from pygw.pluginmanager import ExtensionError, find_plugins, load_extensions
 from pygw.vm.runtime import create_runtime
 
 
 def problems(settings: Settings, app: str | None) -> list[str]:
     """Everything that would keep the gateway from running as configured, one line each."""
     found = list(_unreadable(settings))
-    files = {f"application {app}": Path(app)} if app else dict(_plugin_files(settings, found))
+    python_names: set[str] = set()
+    try:
+        python_names |= set(find_plugins(load_extensions(settings.python_plugins, settings.base)))
+    except ExtensionError as error:
+        found.append(f"{settings.source}: pygw.python_plugins: {error}")
+    if app:
+        return found + list(_uncompilable({f"application {app}": Path(app)}))
+    files: dict[str, Path] = {}
+    for name in settings.plugins:
+        path = find_lua_plugin(name, settings.lua_paths, settings.plugin_dirs)
+        if path is not None:
+            files[f"plugin {name}"] = path
+        elif name not in python_names:
+            found.append(f"{settings.source}: plugins: no plugin is called {name}")
     return found + list(_uncompilable(files))
 
 
@@ -30,15 +45,6 @@ def _unreadable(settings: Settings) -> Iterator[str]:
     for directory in settings.plugin_dirs:
         if not directory.is_dir():
             yield f"{settings.source}: pygw.plugin_dirs: {directory} is not a directory"
-
-
-def _plugin_files(settings: Settings, found: list[str]) -> Iterator[tuple[str, Path]]:
-    for name in settings.plugins:
-        path = find_lua_plugin(name, settings.lua_paths, settings.plugin_dirs)
-        if path is None:
-            found.append(f"{settings.source}: plugins: no plugin is called {name}")
-        else:
-            yield f"plugin {name}", path
 
 
 def _uncompilable(files: dict[str, Path]) -> Iterator[str]:

@@ -52,12 +52,16 @@ class Child:
 
     @contextlib.contextmanager
     def reporting(self) -> Iterator[None]:
-        """Run a start: what it raises becomes the reason that the master shows."""
+        """Run a start: what it raises becomes the reason that the master shows.
+
+        The log has the rest: a Lua traceback of an error of ours, a Python one of any other.
+        """
         try:
             yield
         except Exception as error:
-            logging.getLogger(__package__).exception("cannot start")
-            self.fail(str(error) or type(error).__name__)
+            ours = type(error).__module__.startswith("pygw.")
+            logging.getLogger(__package__).error("cannot start: %s", error, exc_info=not ours)
+            self.fail((str(error) or type(error).__name__).partition("\n")[0])
             raise SystemExit(1) from None
 
 

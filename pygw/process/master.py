@@ -229,7 +229,8 @@ class Master:
 
     def _fail(self, reason: str) -> None:
         self._failure = reason
-        self._log.write("emerg", reason)
+        if self._log.path is not None:  # on stderr it would stand twice: run() raises it
+            self._log.write("emerg", reason)
         self._stop_all(signal.SIGTERM, TERM_PATIENCE)
 
     def _on_term(self) -> None:
