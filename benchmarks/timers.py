@@ -1,8 +1,9 @@
 """Measures the hub's red-black tree against heapq with lazy cancellation and gevent's timers.
 
 Two loads at a constant number of pending timers: nine timers in ten expire, or nine in ten are
-cancelled. One operation is one timer's life: armed, then expired or cancelled. Costs are CPU time.
-Must never be imported by the gateway. Run: `python benchmarks/timers.py [--quick]`.
+cancelled. One operation is one timer's life: armed, then expired or cancelled. Costs are CPU time,
+the measurement's own subtracted; a stall is the longest stretch of CPU time from one expiry to the
+next. Must never be imported by the gateway. Run: `python benchmarks/timers.py [--quick]`.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from typing import Any
 
 SIZES = (1_000, 100_000, 1_000_000)
 LOADS = {"most expire": 0.1, "most are cancelled": 0.9}  # the share that is cancelled
-RATE = 200_000  # timers that fall due in a second of gevent's (real) time
+RATE = 50_000  # timers that fall due in a second of gevent's time, which is real
 
 
 class Tree:
@@ -128,8 +129,17 @@ class Nothing:
 QUEUES = {"red-black tree": Tree, "heapq, lazy cancel": Heap, "gevent timers": Gevent}
 
 
-def life_cost(queue_class: Callable[..., Any], pending: int, share: float, lives: int) -> float:
-    """Return CPU seconds for one timer's life at a constant number of `pending` timers."""
+def live(
+    queue_class: Callable[..., Any],
+    pending: int,
+    share: float,
+    lives: int,
+    watch: Callable[[], None] | None = None,
+) -> float:
+    """Return CPU seconds for one timer's life at a constant number of `pending` timers.
+
+    share: of them, how many are cancelled. watch: called at every expiry.
+    """
     chance = random.Random(7)
     span = 2 * pending / RATE  # seconds: mean delay times RATE is the number of pending timers
     delays = array("d", (chance.uniform(0, span) for _ in range(65_521)))
@@ -140,6 +150,8 @@ def life_cost(queue_class: Callable[..., Any], pending: int, share: float, lives
 
     def fired(slot: int) -> None:
         nonlocal count
+        if watch:
+            watch()
         count += 1
         timers[slot] = queue.arm(delays[count % 65_521], slot)
         cancels = per_expiry or count % per_cancel == 0
@@ -154,35 +166,59 @@ def life_cost(queue_class: Callable[..., Any], pending: int, share: float, lives
     for slot in range(pending):
         timers.append(queue.arm(chance.uniform(0, span), slot))
     gc.collect()
+    gc.freeze()  # or else a collection of all that is pending counts as a stall of the queue
     start = process_time()
     queue.run(lambda: count < lives)
     return (process_time() - start) / count
 
 
+def longest_stall(queue_class: Callable[..., Any], pending: int, share: float, lives: int) -> float:
+    """Return the most CPU seconds from one expiry to the next, once the load runs steadily."""
+    last, longest, expiries = 0.0, 0.0, 0
+    warm = lives * (1 - share) / 4  # what fell due while the timers were armed comes at once
+
+    def watch() -> None:
+        nonlocal last, longest, expiries
+        now = process_time()
+        expiries += 1
+        if expiries > warm:
+            longest = max(longest, now - last)
+        last = now
+
+    live(queue_class, pending, share, lives, watch)
+    return longest
+
+
 def measure(queue: str, pending: int, share: float, lives: int) -> dict[str, float]:
     """Measure in a process of its own, so that no heap inherits another's."""
     command = [sys.executable, __file__, "--one", queue, str(pending), str(share), str(lives)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)  # type: ignore[no-any-return]
+    run = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return dict(json.loads(run.stdout))
 
 
 def one(queue: str, pending: int, share: float, lives: int) -> None:
+    QUEUES[queue](print)  # what it imports is not its timers' memory
     empty = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    cost = life_cost(QUEUES[queue], pending, share, lives)
+    cost = live(QUEUES[queue], pending, share, lives)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - empty
-    overhead = life_cost(Nothing, 1_000, share, min(lives, 100_000))
-    print(json.dumps({"us": (cost - overhead) * 1e6, "mb": grown / 1024}))
+    overhead = live(Nothing, 1_000, share, min(lives, 100_000))
+    stall = longest_stall(QUEUES[queue], pending, share, lives)
+    print(json.dumps({"us": (cost - overhead) * 1e6, "mb": grown / 1024, "ms": stall * 1e3}))
 
 
 def table(sizes: tuple[int, ...], lives: int) -> None:
-    """Print µs of CPU for each timer's life, its growth over the smallest size, and memory."""
+    """Print cost, its growth over the smallest size, stall and memory, for each load."""
     for load, share in LOADS.items():
-        print(f"\n{load} ({share:.0%} cancelled): µs of CPU per timer's life [growth] {{MB}}\n")
+        print(f"\n{load} ({share:.0%} cancelled): µs per timer's life [growth]; stall; memory\n")
         print("| queue | " + " | ".join(f"{size:,} pending" for size in sizes) + " |")
         print("|---|" + "---|" * len(sizes))
         for queue in QUEUES:
             cells = [measure(queue, size, share, lives) for size in sizes]
             base = cells[0]["us"]
-            shown = [f"{c['us']:.2f} [{c['us'] / base:.1f}×] {{{c['mb']:.0f}}}" for c in cells]
+            shown = [
+                f"{c['us']:.2f} [{c['us'] / base:.1f}×]; {c['ms']:.1f} ms; {c['mb']:.0f} MB"
+                for c in cells
+            ]
             print(f"| {queue} | " + " | ".join(shown) + " |", flush=True)
 
 
