@@ -65,22 +65,16 @@ local function drop(patterns)
     end
 end
 
+-- Make sure that one more pattern fits into the young generation.
 local function make_room(cache)
+    if cache.n < cache.generation then
+        return
+    end
     for _, set in ipairs(cache.sets) do
         drop(set.old)
         set.old, set.young = set.young, {}
     end
     cache.n = 0
-end
-
-local function insert(set, regex, compiled)
-    local cache = set.cache
-    if cache.n >= cache.generation then
-        make_room(cache)
-    end
-    cache.n = cache.n + 1
-    set.old[regex] = nil
-    set.young[regex] = compiled
 end
 
 local function check_regex(regex, level)
@@ -91,23 +85,36 @@ local function check_regex(regex, level)
     return tostring(regex)
 end
 
+local function compile(set, regex)
+    local compiled, err = pcre.compile(regex, set.compile, set.jit)
+    if not compiled then
+        return nil, err
+    end
+    compiled.match_options = set.match
+    compiled.duplicates = set.duplicates or false
+    compiled.match = set.dfa and pcre.dfa_match or pcre.match
+    if set.dfa then
+        compiled.groups = 0
+    end
+    return compiled
+end
+
 local function find_or_compile(set, regex, level)
     regex = check_regex(regex, level + 1)
-    local compiled = set.young[regex] or set.old[regex]
+    if set.young[regex] then -- it was asked for as a number
+        return set.young[regex]
+    end
+    local compiled, err = set.old[regex]
+    set.old[regex] = nil
+    make_room(set.cache)
     if not compiled then
-        local err
-        compiled, err = pcre.compile(regex, set.compile, set.jit)
+        compiled, err = compile(set, regex)
         if not compiled then
             return nil, err
         end
-        compiled.match_options = set.match
-        compiled.duplicates = set.duplicates or false
-        compiled.match = set.dfa and pcre.dfa_match or pcre.match
-        if set.dfa then
-            compiled.groups = 0
-        end
     end
-    insert(set, regex, compiled)
+    set.cache.n = set.cache.n + 1
+    set.young[regex] = compiled
     return compiled
 end
 
