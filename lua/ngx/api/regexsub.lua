@@ -106,13 +106,13 @@ local function substitute_template(compiled, subject, replacement, all)
 end
 
 local function substitute(subject, regex, replacement, options, all)
+    local is_function = type(replacement) == "function"
+    subject, replacement = tostring(subject), is_function and replacement or tostring(replacement)
     local compiled, err = lookup(regex, options, 2) -- sub and gsub are gone: they call in tail position
     if not compiled then
         return nil, nil, err
-    end
-    subject = tostring(subject)
-    if type(replacement) ~= "function" then
-        return substitute_template(compiled, subject, tostring(replacement), all)
+    elseif not is_function then
+        return substitute_template(compiled, subject, replacement, all)
     end
     compiled.held = true
     return finish(new_buffer(), compiled, subject, nil, replacement, all)
