@@ -1,5 +1,5 @@
--- Owns the identity of this gateway: conf/apisix.uid, which all its workers share and which outlives them.
--- Mirrors apisix.core.id.
+-- Owns the identity of this gateway: the file apisix.uid, which all its workers share and which outlives
+-- them, in conf/ of the working directory, or in that itself where it has no conf/. Mirrors apisix.core.id.
 local config_local = require "apisix.core.config_local"
 local ffi = require "ffi"
 local log = require "apisix.core.log"
@@ -36,34 +36,43 @@ local function read_uid(path)
 end
 
 -- Workers start side by side: the first link wins, and a reader never sees half a file.
+-- Returns whether the file is there now.
 local function write_once(path, text)
     local draft = path .. "." .. C.getpid()
     local file = open(draft, "wb")
     if not file then
-        log.error("failed to open file[" .. path .. "] for writing")
-        return
+        return false
     end
     file:write(text)
     file:close()
     C.link(draft, path)
     remove(draft)
+    return true
+end
+
+local function paths()
+    local prefix = ngx.config.prefix()
+    return prefix .. "conf/apisix.uid", prefix .. "apisix.uid"
 end
 
 -- Reads the identity; where there is none yet, makes one (apisix.id of the configuration, else random).
 function _M.init()
-    local path = ngx.config.prefix() .. "/conf/apisix.uid"
-    uid = read_uid(path)
+    local in_conf, beside = paths()
+    uid = read_uid(in_conf) or read_uid(beside)
     if uid then
         return
     end
 
-    local wanted = try_read_attr(config_local.local_conf(), "apisix", "id")
-    if not wanted then
-        wanted = random.uuid_v4()
-        log.notice("not found apisix uid, generate a new one: ", wanted)
+    uid = try_read_attr(config_local.local_conf(), "apisix", "id")
+    if not uid then
+        uid = random.uuid_v4()
+        log.notice("not found apisix uid, generate a new one: ", uid)
     end
-    write_once(path, tostring(wanted))
-    uid = read_uid(path) or tostring(wanted)
+    uid = tostring(uid)
+    if not write_once(in_conf, uid) and not write_once(beside, uid) then
+        log.error("failed to open file[", beside, "] for writing")
+    end
+    uid = read_uid(in_conf) or read_uid(beside) or uid
 end
 
 -- Returns the identity, nil before init().

@@ -92,7 +92,7 @@ def gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
     with contextlib.ExitStack() as stack:
 
         def start(app: str, config: str = "{}", clock: Clock | None = None) -> Gateway:
-            (tmp_path / "conf").mkdir()
+            (tmp_path / "conf").mkdir(exist_ok=True)
             (tmp_path / "app.lua").write_text(app)
             (tmp_path / "conf" / "config.yaml").write_text(config)
             settings = load(tmp_path / "conf" / "config.yaml")
