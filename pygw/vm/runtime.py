@@ -14,6 +14,10 @@ with allow_lua_module_loading():  # C modules built for Lua 5.1 (lpeg, …) need
     from lupa.luajit21 import LuaRuntime
 
 
+# Room for the traces of a whole gateway: the limits that OpenResty runs with.
+_JIT = 'jit.opt.start("maxtrace=8000", "maxrecord=16000", "minstitch=3", "maxmcode=40960")'
+
+
 def create_runtime(
     lua_paths: Iterable[str] = (),
     lua_cpaths: Iterable[str] = (),
@@ -32,6 +36,7 @@ def create_runtime(
         register_eval=False,
         register_builtins=False,
     )
+    runtime.execute(_JIT)
     package = runtime.globals().package
     ours = [f"{LUA_DIR}/?.lua", f"{LUA_DIR}/?/init.lua"]
     extra = ";".join(lua_paths)

@@ -24,19 +24,24 @@ for byte = 0, 255 do
     HEX[byte] = digit and string.char(byte):find("%x") and digit or -1
 end
 
--- A body that arrives on input. framing: "length" (then length is its size in bytes), "chunked" or "close".
--- left: bytes left of the body or of the present chunk.
+-- Make a body anew: one that arrives on input. framing: "length" (then length is its size in bytes),
+-- "chunked" or "close". left: bytes left of the body or of the present chunk. Returns the body.
+local function reset(self, input, framing, length)
+    self.input = input
+    self.chunked = framing == "chunked"
+    self.until_close = framing == "close"
+    self.left = framing == "length" and length or framing == "close" and huge or 0
+    self.first_chunk = true
+    self.done = framing == "length" and length == 0
+    self.trailers = nil
+    self.received = 0
+    return self
+end
+_M.reset = reset
+
+-- A new body; arguments as of reset().
 function _M.new(input, framing, length)
-    return setmetatable({
-        input = input,
-        chunked = framing == "chunked",
-        until_close = framing == "close",
-        left = framing == "length" and length or framing == "close" and huge or 0,
-        first_chunk = true,
-        done = framing == "length" and length == 0,
-        trailers = nil,
-        received = 0,
-    }, Body)
+    return reset(setmetatable({}, Body), input, framing, length)
 end
 
 -- Have at least n unused bytes in the buffer. Returns true, or nil and why not.

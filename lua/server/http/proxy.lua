@@ -2,7 +2,6 @@
 -- fails, and the way of the response back. The upstream request itself is written by proxy_request.
 local bodies = require "server.http.body"
 local clock = require "server.clock"
-local headers = require "server.http.headers"
 local output = require "server.http.output"
 local phases = require "server.phases"
 local proxy_request = require "server.http.proxy_request"
@@ -35,14 +34,20 @@ local IDEMPOTENT = {
     GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true, TRACE = true, PROPFIND = true,
 }
 
--- The state that ngx.balancer reads and writes. failure: "failed" or "next" after a failed try.
-local function new_balancer()
-    return {
-        host = nil, port = nil, more_tries = 0, failure = nil, failure_code = nil,
-        connect_timeout = settings.proxy_connect_timeout,
-        send_timeout = settings.proxy_send_timeout,
-        read_timeout = settings.proxy_read_timeout,
-    }
+-- The state that ngx.balancer reads and writes, one table per connection. failure: "failed" or "next"
+-- after a failed try.
+local function fresh_balancer(r)
+    local balancer = r.balancer_state
+    if not balancer then
+        balancer = {}
+        r.balancer_state = balancer
+    end
+    balancer.host, balancer.port, balancer.key, balancer.name = nil, nil, nil, nil
+    balancer.more_tries, balancer.failure, balancer.failure_code = 0, nil, nil
+    balancer.connect_timeout = settings.proxy_connect_timeout
+    balancer.send_timeout = settings.proxy_send_timeout
+    balancer.read_timeout = settings.proxy_read_timeout
+    return balancer
 end
 
 local function pick_peer(r)
@@ -102,7 +107,7 @@ local function copy_headers(from, into)
 end
 
 local function forward_body(r, connection, framing, length, seconds)
-    local body = bodies.new(connection.input, framing, length)
+    local body = bodies.reset(r.response_body, connection.input, framing, length)
     while true do
         local p, n = body:next(seconds)
         if not p then
@@ -224,10 +229,10 @@ end
 
 -- Proxy r to the peers that the application's balancer phase picks.
 function _M.run(r)
-    r.balancer = new_balancer()
+    r.balancer = fresh_balancer(r)
     r.upstream_start = now()
     r.upstream_addr, r.upstream_connect_time, r.upstream_header_time = nil, nil, nil
-    r.upstream_headers = headers.new()
+    r.upstream_headers = r.received
     r.stream.request = r
     r.stream.on_hangup = on_client_hangup
     while true do

@@ -1,5 +1,6 @@
 -- Owns the request: the table that every ngx.* function reads. One per connection, made new for each
 -- request by reset(), since requests of a connection never overlap.
+local bodies = require "server.http.body"
 local clock = require "server.clock"
 local headers = require "server.http.headers"
 
@@ -43,7 +44,8 @@ function _M.new(conn)
     local r = {
         conn = conn, stream = conn.stream, connection = conn.serial, task = conn.task,
         remote_addr = conn.remote_addr, remote_port = conn.remote_port,
-        headers = headers.new(), resp = headers.new(), out = conn.out,
+        headers = headers.new(), resp = headers.new(), received = headers.new(), out = conn.out,
+        response_body = bodies.new(nil, "length", 0),
     }
     reset(r)
     return r
