@@ -6,6 +6,8 @@ imported, as a start would.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +27,7 @@ def problems(settings: Settings, app: str | None) -> list[str]:
     except ExtensionError as error:
         found.append(f"{settings.source}: pygw.python_plugins: {error}")
     if app:
-        return found + list(_uncompilable({f"application {app}": Path(app)}))
+        return found + list(_uncompilable({"application": Path(app)}))
     files: dict[str, Path] = {}
     for name in settings.plugins:
         path = find_lua_plugin(name, settings.lua_paths, settings.plugin_dirs)
@@ -53,6 +55,7 @@ def _uncompilable(files: dict[str, Path]) -> Iterator[str]:
         "function(path) local ok, err = loadfile(path) return ok and '' or err end"
     )
     for what, path in files.items():
-        error = compile_lua(str(path).encode())
+        error = compile_lua(os.fsencode(path)).encode("latin-1").decode("utf-8", "replace")
         if error:
-            yield f"{what}: {error}"
+            where = re.sub(r"^.*?(?=:\d+: )", str(path), error, count=1)  # Lua shortens the path
+            yield f"{what}: {where}"
