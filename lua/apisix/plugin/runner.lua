@@ -1,11 +1,13 @@
 -- Owns the running of plugins, phase by phase: the order is the plan's, the short cut is a returned code.
--- A Lua error in a plugin is logged with the plugin, the phase and the stack, and answered with 500 where
--- an answer can still be given; it never reaches the worker.
+-- A Lua error in a plugin is logged with the plugin, the phase and the stack. It ends the request: with 500
+-- as long as nothing has been sent, else by cutting the response short, as what was not filtered must
+-- not go out. In the log phase the other plugins still get their turn.
 -- This is the hot path: no table is made here, and a phase nobody takes part in costs two look-ups.
 local core = require "apisix.core"
 local meta_fields = require "apisix.plugin.meta"
 local trace = require "apisix.plugin.trace"
 
+local error = error
 local ngx = ngx
 local tostring = tostring
 local traceback = debug.traceback
@@ -23,8 +25,8 @@ local function with_stack(err)
     return traceback(tostring(err), 2)
 end
 
-local function report(name, phase, err)
-    core.log.error("plugin [", name, "] failed in phase ", phase, ": ", err)
+local function describe(name, phase, err)
+    return "plugin [" .. name .. "] failed in phase " .. phase .. ": " .. tostring(err)
 end
 
 -- The request may be skipped by _meta.filter, or because a workflow has run the plugin already.
@@ -56,7 +58,7 @@ end
 
 local function answer(plugin, conf, phase, code, body)
     if not code then
-        report(plugin.name, phase, "it returned a body without a status code")
+        core.log.error(describe(plugin.name, phase, "it returned a body without a status code"))
         return core.response.exit(500)
     end
     if code >= 400 then
@@ -77,7 +79,7 @@ local function run_answering(list, phase, ctx)
             run = true
             local ok, code, body = call(plugin, conf, ctx, phase)
             if not ok then
-                report(plugin.name, phase, code)
+                core.log.error(describe(plugin.name, phase, code))
                 return core.response.exit(500)
             end
             if code or body then
@@ -88,6 +90,14 @@ local function run_answering(list, phase, ctx)
     return ctx, run
 end
 
+local function fail(name, phase, err)
+    local message = describe(name, phase, err)
+    if phase ~= "log" then
+        error(message, 0) -- the server logs it and ends the request
+    end
+    core.log.error(message)
+end
+
 local function run_watching(list, phase, ctx)
     local run = false
     for i = 1, #list, 2 do
@@ -96,10 +106,7 @@ local function run_watching(list, phase, ctx)
             run = true
             local ok, err = call(plugin, conf, ctx, phase)
             if not ok then
-                report(plugin.name, phase, err)
-                if phase == "header_filter" and not ngx.headers_sent then
-                    ngx.status = 500
-                end
+                fail(plugin.name, phase, err)
             end
         end
     end
@@ -160,8 +167,7 @@ end
 local function filter_body(plugin, conf, ctx, headers, body)
     local ok, code, new_body = call(plugin, conf, ctx, "lua_body_filter", headers, body)
     if not ok then
-        report(plugin.name, "lua_body_filter", code)
-        return body
+        fail(plugin.name, "lua_body_filter", code)
     end
     if code then
         if code ~= ngx.OK then
