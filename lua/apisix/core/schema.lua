@@ -4,12 +4,15 @@ local jsonschema = require "jsonschema"
 local lrucache = require "resty.lrucache"
 local schema_def = require "apisix.schema_def"
 
+local byte = string.byte
+local type = type
 local pcall = pcall
 local error = error
 local require = require
 local setmetatable = setmetatable
 
 local CACHED_VALIDATORS = 1000
+local DOLLAR = byte("$")
 
 local validators = lrucache.new(CACHED_VALIDATORS)
 
@@ -19,6 +22,14 @@ local _M = {
     TYPE_METADATA = 2,
 }
 
+-- apisix.secret itself needs apisix.core, so it is asked for when the first reference is met.
+local function is_reference(value, schema)
+    if type(value) ~= "string" or byte(value) ~= DOLLAR then
+        return false
+    end
+    return require("apisix.secret").is_secret_ref(value, schema)
+end
+
 --- The validator of `schema`, a table, compiled at its first use: a schema must not change afterwards.
 -- Values that are references to secrets pass unchecked, as they stand for values not known yet.
 -- @return function(value) -> true, or false and a message; or nil and what is wrong with the schema
@@ -27,8 +38,7 @@ function _M.valid(schema)
     if validator then
         return validator
     end
-    local secret = require "apisix.secret"  -- which itself needs apisix.core
-    local ok, made = pcall(jsonschema.generate_validator, schema, { skip_validation = secret.is_secret_ref })
+    local ok, made = pcall(jsonschema.generate_validator, schema, { skip_validation = is_reference })
     if not ok then
         return nil, made
     end
