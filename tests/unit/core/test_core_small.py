@@ -111,3 +111,13 @@ def test_a_matcher_of_bad_addresses_is_nil(run_lua: Run) -> None:
         return create({"10.0.0.0/8"}):match("10.0.0.1"), create({"x"})
     """
     assert run_lua(code) == (True, None)
+
+
+def test_the_profile_stands_in_the_name_of_configuration_files(run_lua: Run) -> None:
+    code = """
+        local profile = require("apisix.core.profile")
+        profile.apisix_home, profile.profile = "/gw/", ...
+        return profile:yaml_path("config"), profile:yaml_path("config-default")
+    """
+    assert run_lua(code, "") == ("/gw/conf/config.yaml", "/gw/conf/config-default.yaml")
+    assert run_lua(code, "dev") == ("/gw/conf/config-dev.yaml", "/gw/conf/config-default.yaml")

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 Run = Callable[..., Any]
 
@@ -226,3 +228,27 @@ def test_a_switch_that_is_off_is_warned_of(logged: Any) -> None:
         "Keeping ssl_verify disabled in p configuration is a security risk",
         "Keeping a.b disabled in p configuration is a security risk",
     ]
+
+
+def test_templates_are_read_as_the_pattern_of_apisix_reads_them(lua: Any) -> None:
+    resolve = lua.eval(
+        """
+        function(template)
+            local vars = {a = "A", ["a.b"] = "AB", ["a b"] = "spaced"}
+            return (require("apisix.core.utils.template").resolve_var(template, vars))
+        end
+        """
+    )
+    values = {"a": "A", "a.b": "AB", "a b": "spaced"}
+    pattern = re.compile(r"(?<!\\)\$(\{\s*([^}]+?)\s*\}|([\w.]+))", re.ASCII)
+
+    def model(match: re.Match[str]) -> str:
+        name, *default = re.split(r"\s*\?\?\s*", match[2] or match[3])
+        return values.get(name, default[0] if default else "")
+
+    @settings(max_examples=1000, deadline=None)
+    @given(st.text(alphabet="$${}{} \\\n?ab.", max_size=14))
+    def check(template: str) -> None:
+        assert resolve(template) == pattern.sub(model, template)
+
+    check()
