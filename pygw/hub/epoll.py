@@ -41,10 +41,10 @@ def _no_dispatch(fd: int, events: int) -> None:
 class EpollHub:
     """The hub of one worker; not thread-safe but for `post_threadsafe`.
 
-    clock: whose time it keeps. dispatch: set by the owner, called with (fd, events) once per epoll
-    event, where events are EPOLL* bits. rounds: at most so many before other greenlets get their
-    turn. batch: at most so many descriptors, timers, in one round. turn_seconds: a turn ends after
-    the round that exceeds it.
+    clock: whose time it keeps. dispatch: set by the owner, called once per epoll event with
+    (fd, EPOLL* bits). greenlet: the host, once started; join it to wait for the end.
+    rounds: at most so many before other greenlets get their turn. batch: at most so many
+    descriptors, and timers, in a round. turn_seconds: a turn ends after the round that exceeds it.
     """
 
     def __init__(
@@ -60,17 +60,17 @@ class EpollHub:
         self._posted: deque[Callback] = deque()
         self._changed: set[int] = set()  # descriptors whose events in the current batch are stale
         self._gevent_hub: Any = install()
-        self.greenlet: Any = None  # the host, once started; join it to wait for the end
+        self.greenlet: Any = None
         self._watchers: list[Any] = []
         self._async: Any = None
         self._alarm: Any = None  # gevent timer, armed lazily: it may ring early, never late
         self._alarm_at = _NEVER
-        self._waiting = False  # the greenlet is in _wait and may be switched to
-        self._wake_due = True  # somebody will wake it, or it will look by itself
-        self._stopping = False
+        self._waiting = False  # the greenlet waits for the loop and may be switched to
+        self._wake_due = True  # it will be woken anyway, or is not waiting
+        self._stopping = self._in_turn = False
         clock.attach(self)
 
-    # -- what the worker uses ---------------------------------------------------------------------
+    # -- what the worker and the clock use ------------------------------------------------------------
 
     def add_io(self, fd: int) -> None:
         """Watch a non-blocking descriptor for its whole life: edge-triggered, in both directions.
@@ -129,28 +129,27 @@ class EpollHub:
             return
         self._stopping = True
         greenlet = self.greenlet
-        if greenlet is None:
+        if greenlet is not None:
+            self.post(_nothing)
+            if gevent.getcurrent() not in (greenlet, self._gevent_hub):
+                greenlet.join()
+        elif not self._in_turn:
             self._release()
-            return
-        self.post(_nothing)
-        current = gevent.getcurrent()
-        if current is not greenlet and current is not self._gevent_hub:
-            greenlet.join()
-
-    # -- what a clock uses ------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
         """Return the earliest deadline, or None."""
         return self._timers.next_deadline()
 
     def settle(self) -> None:
-        """Return when nothing is left to do at the present time, here and in other greenlets.
+        """Return when nothing is left to do now, here and in other greenlets (not: other threads).
 
         A hub that was not started runs what is due in the caller's greenlet.
         """
         if self.greenlet is None:
-            while self._turn():
+            while not self._stopping and self._turn():
                 pass
+            if self._stopping:
+                self._release()
             return
         while not self._stopping:
             self.post(_nothing)
@@ -163,7 +162,6 @@ class EpollHub:
     def _host(self) -> None:
         hub = self._gevent_hub
         wait = partial(Hub.switch, hub)  # the hub's own wait is no switch below Lua: not guarded
-        self._switch = gevent.getcurrent().switch
         self._watch(hub.loop)
         try:
             while True:
@@ -179,19 +177,17 @@ class EpollHub:
             self._release()
 
     def _watch(self, loop: Any) -> None:
-        io = loop.io(self._epoll.fileno(), _READ)
-        io.start(self._wake)
-        waker = loop.async_()
-        waker.start(self._wake)
-        self._watchers += [io, waker]
-        self._async = waker
+        self._async = loop.async_()
+        self._watchers = [loop.io(self._epoll.fileno(), _READ), self._async]
+        for watcher in self._watchers:
+            watcher.start(self._wake)
 
     def _wake(self) -> None:
-        """Runs in gevent's loop: switch to the greenlet, if it is the loop that it waits for."""
+        """Switch to the greenlet, if it is the loop that it waits for. Runs in gevent's loop."""
         if self._waiting:
             self._waiting = False
             self._wake_due = True
-            self._switch()
+            self.greenlet.switch()
 
     def _turn(self) -> bool:
         """A few rounds. Returns whether anything was done."""
@@ -199,7 +195,7 @@ class EpollHub:
         tree = self._timers.tree
         hub = self._gevent_hub
         before, hub.switch_forbidden = hub.switch_forbidden, True
-        done = False
+        self._in_turn, done = True, False
         try:
             clock.update()
             end = clock.monotonic + self._turn_seconds
@@ -219,6 +215,7 @@ class EpollHub:
                     break
         finally:
             hub.switch_forbidden = before
+            self._in_turn = False
         return done
 
     def _serve(self, events: list[tuple[int, int]]) -> None:
@@ -248,12 +245,12 @@ class EpollHub:
 
     def _failed(self, what: str) -> None:
         hub = self._gevent_hub
-        before, hub.switch_forbidden = (
-            hub.switch_forbidden,
-            False,
-        )  # no Lua frame here; log handlers may lock
-        log.exception("an error in %s; the hub goes on", what)
-        hub.switch_forbidden = before
+        before = hub.switch_forbidden
+        hub.switch_forbidden = False  # no Lua frame is left here, and a log handler may wait
+        try:
+            log.exception("an error in %s; the hub goes on", what)
+        finally:
+            hub.switch_forbidden = before
 
     def _busy(self) -> bool:
         return bool(self._posted) or self._timers.tree.first.key <= self.clock.monotonic
@@ -285,7 +282,7 @@ class EpollHub:
 
     def _release(self) -> None:
         self._stopping = self._wake_due = True
-        self._async = None
+        self._async = None  # first: threads post at any time
         self._clear_alarm()
         for watcher in self._watchers:
             watcher.stop()

@@ -55,6 +55,14 @@ def test_stop_from_a_callback_ends_the_hub_after_it() -> None:
         hub.add_io(0)
 
 
+def test_stop_from_a_callback_ends_a_hub_that_is_driven_by_hand() -> None:
+    hub = EpollHub(Clock())
+    hub.post(hub.stop)
+    hub.post(lambda: hub.post(lambda: pytest.fail("the hub was stopped")))
+    hub.settle()
+    assert hub.next_deadline() is None
+
+
 def test_stop_twice_and_without_start_is_harmless() -> None:
     hub = EpollHub(Clock())
     hub.stop()
