@@ -70,7 +70,7 @@ class EpollHub:
         self._stopping = self._in_turn = False
         clock.attach(self)
 
-    # -- what the worker and the clock use ------------------------------------------------------------
+    # -- what the worker and the clock use -------------------------------------------------------
 
     def add_io(self, fd: int) -> None:
         """Watch a non-blocking descriptor for its whole life: edge-triggered, in both directions.
