@@ -7,8 +7,6 @@ callbacks, not once for each. A switch that bypasses gevent (`greenlet.switch()`
 out of its sight.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from gevent.hub import Hub, get_hub
@@ -58,16 +56,19 @@ def install() -> GuardedHub:
     return hub
 
 
-@contextmanager
-def no_switch() -> Iterator[None]:
+class no_switch:  # lower case: it reads as a statement, like contextlib.suppress
     """Forbid this thread's greenlets to switch within the block; nests.
 
-    For calls into Lua from outside the hub's own callbacks.
+    For calls into Lua from outside the hub's own callbacks. A class, because it costs a third of
+    what a generator does.
     """
-    hub = install()
-    before = hub.switch_forbidden
-    hub.switch_forbidden = True
-    try:
-        yield
-    finally:
-        hub.switch_forbidden = before
+
+    __slots__ = ("_before", "_hub")
+
+    def __enter__(self) -> None:
+        self._hub = hub = install()
+        self._before = hub.switch_forbidden
+        hub.switch_forbidden = True
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._hub.switch_forbidden = self._before
