@@ -1,0 +1,191 @@
+-- Owns configuration from the store, etcd or embedded: one object for each watched directory, which keeps itself
+-- current (config_etcd/cycle.lua) in this worker's own tables. Must never talk to the store but through etcd_cli.
+-- Mirrors apisix.core.config_etcd.
+local apply = require "apisix.core.config_etcd.apply"
+local client = require "apisix.core.config_etcd.client"
+local config_local = require "apisix.core.config_local"
+local cycle = require "apisix.core.config_etcd.cycle"
+local etcd = require "apisix.core.etcd"
+local log = require "apisix.core.log"
+local preload = require "apisix.core.config_etcd.preload"
+local report_status = require "apisix.core.config_etcd.status"
+local try_read_attr = require("apisix.core.table").try_read_attr
+
+local ngx_timer_at = ngx.timer.at
+local setmetatable = setmetatable
+local tonumber = tonumber
+local tostring = tostring
+
+local RESYNC_DELAY = 5 -- seconds
+local HEALTH_CHECK_TIMEOUT = 10
+local STALE_PRELOAD = 60
+
+local _M = {
+    version = 0.3,
+    local_conf = config_local.local_conf,
+    clear_local_cache = config_local.clear_cache,
+    test_sync_data = cycle.sync_data,
+    test_automatic_fetch = cycle.automatic_fetch,
+}
+
+local mt = {
+    __index = _M,
+    __tostring = function(self)
+        return " etcd key: " .. tostring(self.key)
+    end,
+}
+
+local created_obj = {}
+
+-- Put f in the place of one round of the cycle; for tests.
+function _M.inject_sync_data(f)
+    cycle.sync = f
+end
+
+local function positive(number, default)
+    return number and number >= 0 and number or default
+end
+
+-- key: a directory such as "/routes" (nil: an object for getkey and server_version alone). opts:
+--   automatic      keep it current
+--   item_schema    JSON schema of an item
+--   checker        function(value, key) -> ok, err, after the schema
+--   filter         function(item), after an item has come, changed or gone (then without value)
+--   timeout        seconds that one watch waits
+--   single_item    the key itself is the one item
+-- Returns the object: values, conf_version, prev_index, :get(id), …; or nil, err.
+function _M.new(key, opts)
+    opts = opts or {}
+    local conf, err = config_local.local_conf()
+    if not conf then
+        return nil, err
+    end
+    if opts.automatic and not key then
+        return nil, "missing `key` argument"
+    end
+    local _, prefix = etcd.get_etcd_cli()
+    local obj = setmetatable({
+        key = key and prefix .. key,
+        automatic = opts.automatic,
+        item_schema = opts.item_schema,
+        checker = opts.checker,
+        filter = opts.filter,
+        timeout = opts.timeout,
+        single_item = opts.single_item,
+        resync_delay = positive(conf.etcd.resync_delay, RESYNC_DELAY),
+        health_check_timeout = positive(conf.etcd.health_check_timeout, HEALTH_CHECK_TIMEOUT),
+        running = true,
+        need_reload = true,
+        sync_times = 0,
+        prev_index = 0,
+        conf_version = 0,
+        values = {},
+        values_hash = {},
+    }, mt)
+    if key then
+        created_obj[key] = obj
+    end
+    if not opts.automatic then
+        obj.etcd_cli = client.new()
+        return obj
+    end
+    local nodes, index = preload.take(key, opts.single_item)
+    if nodes then
+        apply.full(obj, nodes, index)
+        report_status(true)
+    end
+    local ok
+    ok, err = ngx_timer_at(0, cycle.automatic_fetch, obj)
+    if not ok then
+        return nil, "failed to start following " .. key .. ": " .. err
+    end
+    return obj
+end
+
+-- The item of that id (string or number), or nil.
+function _M.get(self, id)
+    local at = self.values_hash and self.values_hash[tostring(id)]
+    return at and self.values[at] or nil
+end
+
+-- Read a key ("/server_info/…") now; yields. Returns an answer in the shape of core.etcd.get(), or nil, err.
+function _M.getkey(self, key)
+    if not self.running then
+        return nil, "stopped"
+    end
+    if not self.etcd_cli then
+        return nil, "not inited"
+    end
+    local _, prefix = etcd.get_etcd_cli()
+    local res, err = self.etcd_cli:readdir(prefix .. key)
+    if not res then
+        return nil, err
+    end
+    return etcd.get_format(res, prefix .. key, true)
+end
+
+-- Stop following the directory.
+function _M.close(self)
+    self.running = false
+end
+
+-- The object that was made for key, or nil.
+function _M.fetch_created_obj(key)
+    return created_obj[key]
+end
+
+-- {etcdserver, etcdcluster}, or nil, err; yields.
+function _M.server_version(self)
+    if not self.running then
+        return nil, "stopped"
+    end
+    local res, err = etcd.server_version()
+    if not res then
+        return nil, err
+    end
+    return res.body
+end
+
+-- Raise prev_index to version, if that is a number and higher.
+function _M.upgrade_version(self, version)
+    version = tonumber(version)
+    if version and version > self.prev_index then
+        self.prev_index = version
+    end
+end
+
+-- Read the whole configuration before the first request. Returns true; nil, err when the store does not answer: the
+-- objects then read it as soon as it does.
+function _M.init()
+    local conf, err = config_local.local_conf()
+    if not conf then
+        return nil, err
+    end
+    if try_read_attr(conf, "apisix", "disable_sync_configuration_during_start") then
+        return true
+    end
+    return preload.load()
+end
+
+-- Read it again if what init() read is old. Returns true, or nil, err.
+function _M.init_worker()
+    report_status(false)
+    local conf, err = config_local.local_conf()
+    if not conf then
+        return nil, err
+    end
+    local age = preload.age()
+    local limit = try_read_attr(conf, "apisix", "worker_startup_time_threshold") or STALE_PRELOAD
+    if age and age > limit then
+        log.warn("the configuration was read ", age, " seconds ago: reading it again for this worker")
+        return preload.load()
+    end
+    return true
+end
+
+-- Let every directory see that the worker is exiting.
+function _M.exit_worker()
+    cycle.wake_all()
+end
+
+return _M

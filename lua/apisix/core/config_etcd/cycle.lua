@@ -1,0 +1,204 @@
+-- Owns the configuration cycle of one directory: read it, then watch it from the revision after the last
+-- one seen, for as long as the worker lives. All time comes from ngx.*; all data through the object's etcd_cli.
+--
+-- A run (_automatic_fetch, on a timer) makes up to 32 rounds and arms the next one. A round either reads
+-- the directory (need_reload) or opens a watch, takes one answer and cancels the watch. What changes in
+-- between is not lost: the next watch begins right after what was seen, and the store keeps history. When
+-- it no longer does ("compacted"), or has fewer revisions than we have seen ("restarted"), the directory
+-- is read again.
+local apply = require "apisix.core.config_etcd.apply"
+local client = require "apisix.core.config_etcd.client"
+local etcd = require "apisix.core.etcd"
+local json = require "apisix.core.json"
+local log = require "apisix.core.log"
+local preload = require "apisix.core.config_etcd.preload"
+local report_status = require "apisix.core.config_etcd.status"
+local sleep = require("apisix.core.utils").sleep
+
+local exiting = ngx.worker.exiting
+local ngx_now = ngx.now
+local ngx_timer_at = ngx.timer.at
+local pairs = pairs
+local random = math.random
+local str_find = string.find
+local tostring = tostring
+local traceback = debug.traceback
+local xpcall = xpcall
+
+local ROUNDS = 32
+local WATCH_TIMEOUT = 60 -- seconds, unless the directory has its own
+local UNHEALTHY = "has no healthy etcd endpoint available"
+local MAX_RETRY_DELAY = 32
+local AGAIN_SOON = 0.05
+local SAY_AGAIN = 30 -- seconds before the same error is logged again
+
+local _M = {}
+
+-- An error that many directories meet at once, or one again and again, is one line each 30 seconds.
+local said = {}
+
+local function complain(text, ...)
+    local now = ngx_now()
+    for known, at in pairs(said) do
+        if now - at >= SAY_AGAIN then
+            said[known] = nil
+        end
+    end
+    if not said[text] then
+        said[text] = now
+        log.error(text, ...)
+    end
+end
+
+local function reload(self)
+    local prefix = self.single_item and self.key or self.key .. "/"
+    local res, err = self.etcd_cli:readdir(prefix)
+    if not res then
+        return false, err
+    end
+    res, err = etcd.get_format(res, prefix, true)
+    if not res then
+        return false, err
+    end
+    local nodes = res.body.node and res.body.node.nodes or {}
+    log.debug("readdir key: ", self.key, " res: ", json.delay_encode(nodes))
+    apply.full(self, nodes, res.headers["X-Etcd-Index"])
+    report_status(true)
+    return true
+end
+
+local waiting = {} -- watch -> its etcd_cli, while a round waits for it
+
+-- The first answer is the creation notice, with the store's revision; the second one what we came for.
+local function take_answer(self, next_answer)
+    local res, err = next_answer()
+    if not res then
+        return nil, err
+    end
+    if res.result.header.revision < self.prev_index then
+        return nil, "restarted"
+    end
+    local detail
+    res, err, detail = next_answer()
+    if not res then
+        log.info("watch of ", self.key, " from ", self.prev_index + 1, ": ", detail or err)
+        return nil, err
+    end
+    return etcd.watch_format(res)
+end
+
+local function waitdir(self)
+    local cli = self.etcd_cli
+    local next_answer, err, watch = cli:watchdir(self.single_item and self.key or self.key .. "/", {
+        start_revision = self.prev_index + 1,
+        timeout = self.timeout or WATCH_TIMEOUT,
+        need_cancel = true,
+    })
+    if not next_answer then
+        return nil, err
+    end
+    waiting[watch] = cli
+    local res
+    res, err = take_answer(self, next_answer)
+    waiting[watch] = nil
+    cli:watchcancel(watch)
+    return res, err
+end
+
+-- One round. Returns true or the items when something was applied; false when the state has changed and another
+-- round should follow; false, err otherwise ("timeout" when nothing happened).
+function _M.sync_data(self)
+    if not self.key then
+        return nil, "missing 'key' arguments"
+    end
+    if self.need_reload then
+        return reload(self)
+    end
+    local res, err = waitdir(self)
+    if res then
+        apply.events(self, res.body.node)
+        return self.values
+    end
+    if err == "compacted" or err == "restarted" then
+        self.need_reload = true
+        log.warn("waitdir [", self.key, "] from ", self.prev_index + 1, ": ", err, ", reading it again")
+        return false
+    elseif err == "closed" then
+        return false
+    end
+    return false, err
+end
+_M.sync = _M.sync_data -- what a round runs; tests put another function here
+
+local function goes_on(self)
+    return self.running and not exiting()
+end
+
+-- Retry after 1, 2, 4, … 32 seconds while no endpoint answers. Returns what the last round did, and the rounds left.
+local function until_healthy(self, ok, err, rounds)
+    local delay = 1
+    while rounds > 0 and err and str_find(err, UNHEALTHY, 1, true) and goes_on(self) do
+        complain(err .. ", next retry after " .. delay .. "s")
+        sleep(delay)
+        ok, err = _M.sync(self)
+        rounds = rounds - 1
+        delay = delay < MAX_RETRY_DELAY and delay * 2 or 1
+        if not err or not str_find(err, UNHEALTHY, 1, true) then
+            log.warn("reconnected to etcd")
+        end
+    end
+    return ok, err, rounds
+end
+
+local function pause(self)
+    sleep(self.resync_delay * (1 + random() * 0.5))
+end
+
+local function round(self, rounds)
+    if not self.etcd_cli then
+        self.etcd_cli = client.new()
+    end
+    local ok, err = _M.sync(self)
+    ok, err, rounds = until_healthy(self, ok, err, rounds)
+    if err and err ~= "timeout" then
+        complain("failed to fetch data from etcd: " .. err, ", ", tostring(self))
+        pause(self)
+    elseif not ok and not err then
+        sleep(AGAIN_SOON)
+    end
+    return rounds
+end
+
+-- The callback of the directory's timer.
+function _M.automatic_fetch(premature, self)
+    if premature then
+        return
+    end
+    preload.forget()
+    local rounds = ROUNDS
+    while rounds > 0 and goes_on(self) do
+        local ok, left = xpcall(round, traceback, self, rounds - 1)
+        if not ok then
+            log.error("failed to fetch data from etcd: ", left, ", ", tostring(self))
+            self.need_reload = true -- whatever was half done
+            pause(self)
+            break
+        end
+        rounds = left
+    end
+    if goes_on(self) then
+        local ok, err = ngx_timer_at(0, _M.automatic_fetch, self)
+        if not ok then
+            log.error("the configuration of ", tostring(self), " is no longer followed: ", err)
+        end
+    end
+end
+
+-- Wake every round that waits, so that it sees that the worker is exiting.
+function _M.wake_all()
+    for watch, cli in pairs(waiting) do
+        cli:watchcancel(watch)
+    end
+end
+
+return _M

@@ -1,0 +1,81 @@
+-- Owns the configuration read before the first request: the whole prefix at once, split by directory, each
+-- taken once by the directory's object. Must never apply anything.
+local etcd = require "apisix.core.etcd"
+local log = require "apisix.core.log"
+
+local ipairs = ipairs
+local ngx_time = ngx.time
+local str_find = string.find
+local str_match = string.match
+local str_sub = string.sub
+
+local _M = {}
+
+local loaded -- directory -> {node = … or nil, nodes = {…}}, revision; nil when nothing is preloaded
+local index, loaded_at
+
+local function group(kvs, prefix)
+    local groups = {}
+    for _, kv in ipairs(kvs or {}) do
+        local directory, rest = str_match(str_sub(kv.key, #prefix + 1), "^(/[^/]+)(.*)$")
+        if directory and str_sub(kv.key, 1, #prefix) == prefix then
+            local found = groups[directory]
+            if not found then
+                found = { nodes = {} }
+                groups[directory] = found
+            end
+            if rest == "" then
+                found.node = etcd.kvs_to_node(kv)
+            elseif str_sub(rest, -1) ~= "/" then
+                found.nodes[#found.nodes + 1] = etcd.kvs_to_node(kv)
+            end
+        end
+    end
+    return groups
+end
+
+-- Read everything; yields. Returns true, or nil, err.
+function _M.load()
+    loaded = nil
+    local cli, prefix, err = etcd.get_etcd_cli()
+    if not cli then
+        return nil, err
+    end
+    local res
+    res, err = cli:readdir(prefix .. "/")
+    if not res then
+        return nil, err
+    end
+    loaded, index, loaded_at = group(res.body.kvs, prefix), res.body.header.revision, ngx_time()
+    return true
+end
+
+-- Seconds since it was read; nil when it was not.
+function _M.age()
+    return loaded and ngx_time() - loaded_at
+end
+
+-- The nodes of a directory ("/routes"; single: the one key of that name) and the revision they were read
+-- at; nil when they are not known. Each directory can be taken once.
+function _M.take(directory, single)
+    if not loaded or str_find(directory, "/", 2, true) then
+        return nil
+    end
+    local found = loaded[directory]
+    if found == false then
+        return nil
+    end
+    loaded[directory] = false
+    log.notice("use loaded configuration ", directory)
+    if single then
+        return { found and found.node }, index
+    end
+    return found and found.nodes or {}, index
+end
+
+-- Let go of what nobody took: from now on directories read for themselves.
+function _M.forget()
+    loaded = nil
+end
+
+return _M
