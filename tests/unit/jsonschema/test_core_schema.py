@@ -43,10 +43,17 @@ def test_a_schema_is_compiled_once(run_lua: RunLua) -> None:
     ) == (True, False)
 
 
+# Knowing a reference takes apisix.secret, and that takes apisix.core, which asks for config.yaml.
+WITH_CONFIG = """
+require("server.bridge").call.local_conf = function() return "{}" end
+"""
+
+
 @pytest.mark.parametrize("reference", ["$secret://vault/1/k", "$env://NAME", "$ENV://NAME"])
 def test_a_reference_passes_where_a_string_is_wanted(run_lua: RunLua, reference: str) -> None:
     code = (
-        SCHEMA
+        WITH_CONFIG
+        + SCHEMA
         + f"""
         local s = {{properties = {{s = {{type = "string", pattern = "^x", maxLength = 3}},
             e = {{enum = {{"a"}}}}, n = {{type = "integer"}}}}}}
