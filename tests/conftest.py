@@ -1,9 +1,12 @@
 """Fixtures that every test may use."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support.app_server import AppServer, running_app
+from support.upstream import Upstream, running_upstream
 
 from pygw.vm.runtime import create_runtime
 
@@ -24,3 +27,26 @@ def run_lua(lua: Any) -> Callable[..., Any]:
         return lua.execute(code, *args)
 
     return run
+
+
+def _starter(start: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    with contextlib.ExitStack() as stack:
+        yield lambda *args, **options: stack.enter_context(start(*args, **options))
+
+
+@pytest.fixture
+def app_server() -> Iterator[Callable[..., AppServer]]:
+    """Run a Lua application in a worker process: app_server(source, virtual=False, **settings)."""
+    yield from _starter(running_app)
+
+
+@pytest.fixture(scope="module")
+def module_app_server() -> Iterator[Callable[..., AppServer]]:
+    """The same, for as long as the module's tests run."""
+    yield from _starter(running_app)
+
+
+@pytest.fixture
+def upstream() -> Iterator[Callable[..., Upstream]]:
+    """Run an upstream server by a script: upstream(script, buffer=None); see support.upstream."""
+    yield from _starter(running_upstream)

@@ -1,0 +1,65 @@
+"""The process behind `app_server`: one worker with one Lua application, driven by lines on stdin.
+
+    python app_child.py APP VIRTUAL   APP: path of the Lua file; VIRTUAL: 1 for a virtual clock
+
+It prints the port when it serves, and "ok …" for each line done: "advance SECONDS" (virtual clock),
+"connections", "quit" (drain). It ends when stdin does, so that it never outlives the test.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+from gevent.socket import wait_read
+
+from pygw.config.settings import load
+from pygw.hub.clock import Clock, VirtualClock
+from pygw.vm.worker import Worker
+
+
+def commands() -> Iterator[list[str]]:
+    """Lines of stdin, as words, without blocking the hub."""
+    held = b""
+    while True:
+        wait_read(0)
+        piece = os.read(0, 65536)
+        if not piece:
+            return
+        *lines, held = (held + piece).split(b"\n")
+        for line in lines:
+            yield line.decode().split()
+
+
+def obey(worker: Worker, clock: Any) -> None:
+    """Do what stdin asks for, until it ends."""
+    for name, *arguments in commands():
+        answer = "ok"
+        if name == "advance":
+            clock.advance(float(arguments[0]))
+        elif name == "connections":
+            total, idle = worker.bridge.connections()
+            answer = f"ok {total} {idle}"
+        elif name == "quit":
+            worker.stop(graceful=True)
+        print(answer, flush=True)
+    worker.stop(graceful=False)
+
+
+def main() -> None:
+    path, virtual = sys.argv[1:]
+    clock = VirtualClock() if virtual == "1" else Clock()
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    listener.setblocking(False)
+    worker = Worker(load(), 0, [listener.fileno()], path, clock=clock)
+    worker.start()
+    print(listener.getsockname()[1], flush=True)
+    listener.detach()  # the worker closes it
+    gevent.spawn(obey, worker, clock)
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()
