@@ -47,10 +47,8 @@ class Log:
     def wait_for(self, text: str, count: int = 1) -> str:
         """Wait until `text` stands there `count` times; returns the whole log."""
         with self._grown:
-            met = self._grown.wait_for(
-                lambda: self._text.count(text) >= count or self._ended, PATIENCE
-            )
-            assert met and self._text.count(text) >= count, f"no {text!r} in:\n{self._text}"
+            self._grown.wait_for(lambda: self._text.count(text) >= count or self._ended, PATIENCE)
+            assert self._text.count(text) >= count, f"no {text!r} in:\n{self._text}"
             return self._text
 
     def lines(self, text: str) -> list[str]:
@@ -92,7 +90,7 @@ class AppServer:
         return answer[2:].strip()
 
     def advance(self, seconds: float) -> None:
-        """Let virtual time pass; returns when all that fell due (and all input so far) was seen to."""
+        """Let virtual time pass; returns when all input so far and all that fell due is seen to."""
         self._tell(f"advance {seconds}")
 
     def connections(self) -> tuple[int, int]:
@@ -134,7 +132,8 @@ class AppServer:
 
     def stop(self) -> None:
         """End it, by force when it does not listen any more."""
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         try:

@@ -1,4 +1,4 @@
-"""A client that says exactly the bytes it is told, and reads responses strictly as RFC 9112 frames them."""
+"""A client that says exactly what it is told, and reads responses strictly (RFC 9112)."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class Client:
         body: bytes | None = None,
         version: str = "1.1",
     ) -> Response:
-        """Send one request, with "Host: test" and a Content-Length for `body`; read the response."""
+        """Send a request with "Host: test" and a Content-Length for `body`; read the response."""
         lines = [f"{method} {target} HTTP/{version}", "Host: test", *headers]
         if body is not None:
             lines.append(f"Content-Length: {len(body)}")
