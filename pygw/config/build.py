@@ -48,17 +48,21 @@ def build(
     """Return the Settings for `merged`; relative paths start at `base`. Raises ConfigError."""
     tree = _Tree(merged, document, base)
     role = tree.need("deployment.role")
+    listen, admin = _listen(tree), _admin(tree, role)
+    if admin.enabled and admin.listen.port and admin.listen in listen:
+        path = ("deployment", "admin", "admin_listen")
+        raise document.error(path, f"{admin.listen} is one of apisix.node_listen")
     error_log = tree.need("nginx_config.error_log")
     return Settings(
         merged=merged,
         source=document.file,
         base=base,
-        listen=_listen(tree),
+        listen=listen,
         workers=_workers(tree),
         role=role,
         provider=tree.need(f"deployment.role_{role}.config_provider"),
         http=_http(tree),
-        admin=_admin(tree, role),
+        admin=admin,
         etcd=_etcd(tree),
         embedded_path=tree.path("deployment.embedded.path"),
         yaml_path=tree.path("deployment.yaml.path"),

@@ -8,15 +8,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from pygw.config.model import Listen, Settings
+from pygw.config.model import Settings
+from pygw.process.adminkey import key_file, with_key
 from pygw.process.child import Child, Kind
-from pygw.process.listeners import Listeners
+from pygw.process.listeners import Key, Listeners
 
 Slot = tuple[Kind, int]
 
 
 class Generation:
-    """Settings, the slots that they ask for, and who fills each."""
+    """Settings, the slots that they ask for, and who fills each.
+
+    Raises OSError when the Admin API needs a key and none can be kept.
+    """
 
     def __init__(
         self,
@@ -26,15 +30,19 @@ class Generation:
         app: str | None,
         listeners: Listeners,
     ) -> None:
-        self.number, self.settings, self.app = number, settings, app
+        self.number, self.app = number, app
+        admin_used = app is None and settings.admin.enabled
+        self.key_file = key_file(settings) if admin_used else None
+        self.settings = settings = with_key(settings) if admin_used else settings
         self.children: dict[Slot, Child] = {}
         self.failures: dict[Slot, int] = {}
         self._listeners = listeners
-        self._slots: dict[Slot, tuple[Listen, ...]] = {
-            (kinds["worker"], index): settings.listen for index in range(settings.workers)
+        self._slots: dict[Slot, list[Key]] = {
+            (kinds["worker"], index): [("worker", address, index) for address in settings.listen]
+            for index in range(settings.workers)
         }
-        if app is None and settings.admin.enabled:
-            self._slots[kinds["admin"], 0] = (settings.admin.listen,)
+        if admin_used:
+            self._slots[kinds["admin"], 0] = [("admin", settings.admin.listen, 0)]
         self._settings_fd = os.memfd_create("pygw-settings", os.MFD_CLOEXEC)
         os.write(self._settings_fd, settings.dump())
 
@@ -42,9 +50,9 @@ class Generation:
         """Open what is not open yet. Raises ListenError, leaving what was open as it was."""
         before = self._listeners.keys()
         try:
-            self._listeners.open(self.settings.listen, self.settings.workers)
+            self._listeners.open("worker", self.settings.listen, self.settings.workers)
             if self.has_admin:
-                self._listeners.open([self.settings.admin.listen], 1)
+                self._listeners.open("admin", [self.settings.admin.listen], 1)
         except Exception:
             self._listeners.retain(before)
             raise
@@ -63,9 +71,9 @@ class Generation:
         """All that is to run."""
         yield from self._slots
 
-    def sockets(self) -> set[tuple[Listen, int]]:
-        """The listening sockets that it uses, as Listeners names them."""
-        return {(address, slot[1]) for slot, used in self._slots.items() for address in used}
+    def sockets(self) -> list[Key]:
+        """The listening sockets that it uses."""
+        return [key for keys in self._slots.values() for key in keys]
 
     def spawn(self, slot: Slot, now: float) -> Child:
         """Start the child of a slot. Raises OSError."""
@@ -75,7 +83,7 @@ class Generation:
             index,
             self.number,
             settings_fd=self._settings_fd,
-            listen_fds=self._listeners.fds(self._slots[slot], index),
+            listen_fds=[self._listeners.fd(key) for key in self._slots[slot]],
             app=self.app,
             now=now,
         )
@@ -89,10 +97,12 @@ class Generation:
     def describe(self) -> str:
         """What it serves, for the one line that a start prints."""
         settings = self.settings
-        addresses = " ".join(str(self._listeners.bound(a)) for a in settings.listen)
+        bound = self._listeners.bound
+        addresses = " ".join(str(bound("worker", address)) for address in settings.listen)
         parts = [f"listening on {addresses}"]
         if self.has_admin:
-            parts.append(f"admin {self._listeners.bound(settings.admin.listen)}")
+            key = f" (key in {self.key_file})" if self.key_file else ""
+            parts.append(f"admin {bound('admin', settings.admin.listen)}{key}")
         parts.append(f"{settings.workers} worker{'s' if settings.workers > 1 else ''}")
         parts.append(f"application {self.app}" if self.app else _store(settings))
         return ", ".join(parts)

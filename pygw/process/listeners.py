@@ -19,56 +19,60 @@ class ListenError(Exception):
     """An address cannot be listened on; `str()` says which and why."""
 
 
+Key = tuple[str, Listen, int]  # kind of process, address, index of the process
+
+
 class Listeners:
-    """Sockets by address and worker index; kept over a reload, so none is closed and reopened."""
+    """Sockets by who uses them; kept over a reload, so that none is closed and reopened."""
 
     def __init__(self) -> None:
-        self._sockets: dict[tuple[Listen, int], socket.socket] = {}
+        self._sockets: dict[Key, socket.socket] = {}
 
-    def open(self, addresses: Iterable[Listen], count: int) -> None:
-        """Make sure that `count` workers have a socket for each address. Raises ListenError.
+    def open(self, kind: str, addresses: Iterable[Listen], count: int) -> None:
+        """Make sure that `count` processes have a socket for each address. Raises ListenError.
 
         Sockets that are there already stay; on an error those made by this call are closed.
         """
-        made: list[tuple[Listen, int]] = []
+        made: list[Key] = []
         try:
             for address in addresses:
                 for index in range(count):
-                    if (address, index) not in self._sockets:
-                        self._sockets[address, index] = self._bind(address)
-                        made.append((address, index))
+                    key = (kind, address, index)
+                    if key not in self._sockets:
+                        self._sockets[key] = self._bind(kind, address)
+                        made.append(key)
         except OSError as error:
             self._close(made)
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise ListenError(f"cannot listen on {address}: {reason}") from None
 
-    def retain(self, wanted: Iterable[tuple[Listen, int]]) -> None:
-        """Close every socket whose (address, worker index) is not wanted."""
+    def retain(self, wanted: Iterable[Key]) -> None:
+        """Close every socket that is not wanted."""
         keep = set(wanted)
         self._close([key for key in self._sockets if key not in keep])
 
-    def keys(self) -> list[tuple[Listen, int]]:
-        """The (address, worker index) of every socket."""
+    def keys(self) -> list[Key]:
+        """Who has a socket."""
         return list(self._sockets)
 
-    def fds(self, addresses: Iterable[Listen], index: int) -> list[int]:
-        """The descriptors for the worker `index`, in the order of `addresses`."""
-        return [self._sockets[address, index].fileno() for address in addresses]
+    def fd(self, key: Key) -> int:
+        """The descriptor of a socket that is open."""
+        return self._sockets[key].fileno()
 
-    def bound(self, address: Listen) -> Listen:
+    def bound(self, kind: str, address: Listen) -> Listen:
         """`address` with the port that the kernel chose, if it chose one."""
-        return Listen(address.ip, self._sockets[address, 0].getsockname()[1])
+        return Listen(address.ip, self._sockets[kind, address, 0].getsockname()[1])
 
     def close(self) -> None:
         """Close them all."""
         self._close(list(self._sockets))
 
-    def _close(self, keys: Iterable[tuple[Listen, int]]) -> None:
+    def _close(self, keys: Iterable[Key]) -> None:
         for key in keys:
             self._sockets.pop(key).close()
 
-    def _bind(self, address: Listen) -> socket.socket:
-        first = self._sockets.get((address, 0))
+    def _bind(self, kind: str, address: Listen) -> socket.socket:
+        first = self._sockets.get((kind, address, 0))
         if first is None:
             _refuse_if_taken(address)
         listener = _socket(address)

@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 ONE_WORKER = "nginx_config: {worker_processes: 1}"
+ANY_PORTS = """
+nginx_config: {worker_processes: 1}
+apisix: {node_listen: [{ip: 127.0.0.1, port: 0}]}
+deployment: {admin: {admin_listen: {ip: 127.0.0.1, port: 0}}}
+"""
 
 # A master whose children are the Python code given: sys.argv = [kind's code, …] as JSON.
 DRIVER = """
@@ -112,13 +117,18 @@ def test_a_worker_that_dies_at_once_is_tried_a_few_times_then_the_master_ends(st
 
 def test_the_admin_process_is_started_and_replaced_like_a_worker(start: Any) -> None:
     gateway = start(
-        "{nginx_config: {worker_processes: 1}, apisix: {node_listen: [{ip: 127.0.0.1, port: 0}]},"
-        " deployment: {admin: {admin_listen: {ip: 127.0.0.1, port: 0}}}}",
+        ANY_PORTS,
         command=with_children(worker=SERVES, admin=SERVES),
     )
-    gateway.out.wait_for(r"listening on 127\.0\.0\.1:\d+, admin 127\.0\.0\.1:\d+, 1 worker, store")
+    found = gateway.out.wait_for(
+        r"listening on 127\.0\.0\.1:(\d+), admin 127\.0\.0\.1:(\d+) \(key in (.*)\), 1 worker"
+    )
+    assert found[1] != found[2]
+    key = Path(found[3])
+    assert key == gateway.directory / "run/admin.key"
+    assert key.stat().st_mode & 0o777 == 0o600
     worker, admin = gateway.children()
-    assert listening_sockets(admin) == 1
+    assert (listening_sockets(worker), listening_sockets(admin)) == (1, 1)
     os.kill(admin, signal.SIGKILL)
     gateway.log.wait_for(rf"admin 0 \(pid {admin}\): killed by SIGKILL; replaced")
     gateway.tell(signal.SIGTERM)
@@ -193,3 +203,20 @@ def test_the_master_loads_neither_gevent_nor_grpc_nor_lua() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
+
+
+def test_the_generated_admin_key_stays_over_restarts_and_reaches_the_admin_process(
+    start: Any,
+) -> None:
+    code = SERVES.replace(
+        "child.ready()", "print(child.settings.admin.keys, flush=True)\nraise SystemExit"
+    )
+    keys = []
+    for _ in range(2):
+        gateway = start(
+            ANY_PORTS,
+            command=with_children(worker=SERVES, admin=code),
+        )
+        keys.append(gateway.out.wait_for(r"key='([\w-]{32})', role='admin'")[1])
+        assert gateway.ended() == 1
+    assert keys[0] == keys[1] == (gateway.directory / "run/admin.key").read_text().strip()

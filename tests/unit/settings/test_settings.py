@@ -225,6 +225,11 @@ def test_dev_mode_runs_one_worker(given: Any) -> None:
             "config.yaml:1: apisix.node_listen: 0.0.0.0:81 is given twice",
         ),
         (
+            "apisix: {node_listen: [{ip: 127.0.0.1, port: 9180}]}",
+            "config.yaml: deployment.admin.admin_listen: 127.0.0.1:9180 is one of"
+            " apisix.node_listen",
+        ),
+        (
             "apisix: {node_listen: [{ip: localhost, port: 1}]}",
             'config.yaml:1: apisix.node_listen[0].ip: must be an IP address, not "localhost"',
         ),
