@@ -14,7 +14,7 @@ import gevent
 import pluggy
 
 from pygw.config.bridge_calls import store_calls
-from pygw.config.choose import open_store
+from pygw.config.choose import open_standalone, open_store
 from pygw.config.model import Settings
 from pygw.hookspecs import ConfigChange
 from pygw.hub.clock import Clock
@@ -29,7 +29,8 @@ class Gateway:
     """One worker of the gateway with all that it stands on; `start`, `run`, `stop` as Worker's.
 
     app: path of another Lua application, which gets the ngx runtime alone.
-    Raises ExtensionError or StoreRefused when an extension or the store cannot be used.
+    Raises ExtensionError, StoreRefused or ConfigError when an extension, the store or apisix.yaml
+    cannot be used.
     """
 
     def __init__(
@@ -46,12 +47,17 @@ class Gateway:
         self.hooks = load_extensions(settings.python_plugins, settings.base)
         self._plugins = PythonPlugins(find_plugins(self.hooks))
         self._store = None if app else open_store(settings)
+        self._standalone = None if app else open_standalone(settings)
         calls: dict[str, Callable[..., Any]] = dict(self._plugins.calls)
         awaits: dict[str, Callable[..., Any]] = dict(self._plugins.awaits)
         if self._store is not None:
             store_immediate, store_awaited = store_calls(self._store)
             calls.update(store_immediate)
             awaits.update(store_awaited)
+        if self._standalone is not None:
+            file_immediate, file_awaited = self._standalone.calls()
+            calls.update(file_immediate)
+            awaits.update(file_awaited)
         calls["config_changed"] = _config_changed(self.hooks)
         self.worker = Worker(
             settings,
@@ -78,10 +84,14 @@ class Gateway:
             self.hooks.hook.pygw_worker_stop(worker_id=self.id)
             if self._store is not None:
                 self._store.close()
+            if self._standalone is not None:
+                self._standalone.close()
 
     def stop(self, graceful: bool) -> None:
         """Begin to stop; see Worker.stop."""
         self.worker.stop(graceful)
+        if self._standalone is not None:
+            gevent.spawn(self._standalone.close)  # wakes the timer that waits for the file
 
 
 def _config_changed(hooks: pluggy.PluginManager) -> Callable[..., bool]:

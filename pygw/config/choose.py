@@ -1,10 +1,11 @@
-"""Owns the choice of a store back end from the settings. Must never read a file of settings."""
+"""Owns the choice of where configuration comes from, by the settings. Must never judge them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from pygw.config.model import Settings
+from pygw.config.standalone import StandaloneFile
 from pygw.config.store import Store
 
 
@@ -23,6 +24,14 @@ def open_store(settings: Settings) -> Store | None:
 
         return EmbeddedStore(settings.embedded_path)
     return None
+
+
+def open_standalone(settings: Settings) -> StandaloneFile | None:
+    """The file of the configuration, read and followed; None when a store provides it.
+
+    Raises ConfigError when the file cannot be used.
+    """
+    return StandaloneFile(settings.yaml_path) if settings.provider == "yaml" else None
 
 
 def _trusted_ca(settings: Settings) -> Path | None:

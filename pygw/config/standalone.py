@@ -1,0 +1,174 @@
+"""Owns apisix.yaml (or .json): reading it, noticing that it changed, keeping the last good one.
+
+The file is watched by its directory, so that editors and ConfigMap updates, which replace it, are
+seen. A file that cannot be used is one line in the log; the configuration in force stays. Must
+never know what the configuration means.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from gevent.threadpool import ThreadPool
+
+from pygw.config.inotify import DIRECTORY_CHANGES, Inotify
+from pygw.config.yamlfile import ConfigError, read_text
+
+_END = re.compile(rb"#END\s*\Z")
+_QUIET = 0.02  # seconds without a change after which a file counts as written
+_LOOK_AGAIN = 1.0  # seconds between looks at a file that inotify cannot watch
+
+_log = logging.getLogger(__name__)
+_Signature = tuple[int, int, int] | None
+
+
+def parse(path: Path, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Read apisix.yaml or apisix.json as APISIX's standalone mode does; `${{VAR}}` from `env`.
+
+    Raises ConfigError with file, line and reason.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode()
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"not UTF-8 (byte {error.start})", file=str(path)) from None
+    if path.suffix != ".json":
+        if not _END.search(content):
+            raise ConfigError(
+                "the last line must be #END (it tells a whole file from one half written)",
+                file=str(path),
+                line=len(content.splitlines()) or 1,
+            )
+        value = read_text(text, str(path), variables="text", env=env).value
+    else:  # JSON is YAML but for what _well_formed refuses; variables keep the types of their text
+        _well_formed(text, path)
+        value = read_text(text, str(path), variables="values", env=env).value
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigError("must be a table of lists, such as routes:", file=str(path), line=1)
+    return value
+
+
+def _well_formed(text: str, path: Path) -> None:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f"not valid JSON: {error.msg} (column {error.colno})", file=str(path), line=error.lineno
+        ) from None
+
+
+class StandaloneFile:
+    """The configuration in the file, and the waiting for its next version.
+
+    The first reading happens here. Raises ConfigError when it fails. A version is the time of
+    the file's last change in milliseconds, raised where needed so that no two are the same.
+    """
+
+    def __init__(self, path: Path, env: Mapping[str, str] | None = None) -> None:
+        self._path, self._env = path, env
+        self._signature = _signature(path)
+        self._config = _encode(parse(path, env))
+        self._version = _milliseconds(self._signature)
+        self._closed = False
+        self._touched, self._renewed = Event(), Event()
+        self._pool: Any = ThreadPool(1)
+        self._inotify: Inotify | None = None
+        try:
+            self._inotify = Inotify(path.resolve().parent, DIRECTORY_CHANGES, self._touched.set)
+        except OSError as error:
+            _log.warning("no inotify for %s (%s): it is polled", path, error)
+        self._follower = gevent.spawn(self._follow)
+
+    def config(self) -> tuple[bytes, int]:
+        """The configuration in force as JSON, and its version."""
+        return self._config, self._version
+
+    def wait(self, version: float, timeout: float) -> int | None:
+        """Wait up to `timeout` seconds for a version other than that one; None if none came."""
+        if self._version == version and not self._closed:
+            self._renewed.wait(timeout)
+        return self._version if self._version != version else None
+
+    def calls(self) -> tuple[dict[str, Callable[..., Any]], dict[str, Callable[..., Any]]]:
+        """The bridge's entries: immediate ones, awaited ones."""
+        return {"standalone_config": self.config}, {"standalone_wait": self.wait}
+
+    def close(self) -> None:
+        """Stop following the file and wake who waits. Again is harmless."""
+        if self._closed:
+            return
+        self._closed = True
+        self._touched.set()
+        self._renewed.set()
+        self._follower.join()
+        self._pool.kill()
+        if self._inotify:
+            self._inotify.close()
+
+    def _follow(self) -> None:
+        while True:
+            self._touched.wait(None if self._inotify else _LOOK_AGAIN)
+            if self._closed:
+                return
+            self._let_it_settle()
+            if _signature(self._path) != self._signature:
+                self._read_again()
+
+    def _let_it_settle(self) -> None:
+        """Return when nothing has changed for a moment: who writes in pieces is not done yet."""
+        while not self._closed and self._touched.is_set():
+            self._touched.clear()
+            gevent.sleep(_QUIET)
+
+    def _read_again(self) -> None:
+        self._signature = _signature(self._path)
+        config, failure = self._pool.apply(_try_parse, (self._path, self._env))
+        if failure is not None:
+            _log.error("%s; the configuration in force stays", failure)
+            return
+        if config == self._config:
+            return
+        self._config = config
+        self._version = max(_milliseconds(self._signature), self._version + 1)
+        _log.warning("%s: reloaded", self._path)
+        renewed, self._renewed = self._renewed, Event()
+        renewed.set()
+
+
+def _try_parse(path: Path, env: Mapping[str, str] | None) -> tuple[bytes, str | None]:
+    """Runs in a thread: a large file takes seconds."""
+    try:
+        return _encode(parse(path, env)), None
+    except ConfigError as error:
+        return b"", str(error)
+    except Exception as error:  # no file may end the following of it
+        return b"", f"{path}: {type(error).__name__}: {error}"
+
+
+def _encode(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _signature(path: Path) -> _Signature:
+    """What tells two states of a file apart without reading it; None when it is absent."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _milliseconds(signature: _Signature) -> int:
+    return signature[0] // 1_000_000 if signature else 0
