@@ -19,7 +19,7 @@ return {
         assert(jar:set({key = "n", value = "1"}))
         assert(jar:set({key = "n", value = "1"}))
         ngx.header["X-Bad"] = select(2, jar:set({key = "n"}))
-        ngx.header["X-Site"] = select(2, jar:set({key = "n", value = "", samesite = "Z"}))
+        assert(jar:set({key = "o", value = "", samesite = "Z"}))
         ngx.say(all and all.d or "")
     end,
 }
@@ -34,11 +34,10 @@ def test_cookies_are_read_the_last_of_a_name_winning(gateway: Start) -> None:
 
 def test_cookies_are_set_each_once(gateway: Start) -> None:
     response = gateway(APP).request()
-    full, aged, plain = response.header("Set-Cookie")
+    full, aged, plain, sloppy = response.header("Set-Cookie")
     assert full == "k=v; Domain=d; Path=/; Secure; HttpOnly; SameSite=Lax; p"
-    assert aged.startswith("m=1; Expires=")
-    assert aged.endswith("GMT; Max-Age=60")
+    assert aged == "m=1; Max-Age=60"
     assert plain == "n=1"
     assert response.header("X-Err") == ["no cookie found in the current request"]
     assert response.header("X-Bad") == ['missing cookie field "key" or "value"']
-    assert response.header("X-Site") == ["invalid samesite: Z"]
+    assert sloppy == "o="  # an unknown samesite is left out, with a warning
