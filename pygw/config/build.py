@@ -73,7 +73,6 @@ def build(
         max_pending_timers=tree.need("nginx_config.max_pending_timers"),
         max_running_timers=tree.need("nginx_config.max_running_timers"),
         worker_rlimit_nofile=tree.need("nginx_config.worker_rlimit_nofile"),
-        worker_connections=tree.need("nginx_config.event.worker_connections"),
         shared_dicts=_shared_dicts(tree),
         lua_paths=_lua_paths(tree, "apisix.extra_lua_path"),
         lua_cpaths=_lua_paths(tree, "apisix.extra_lua_cpath"),

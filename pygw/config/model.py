@@ -107,7 +107,6 @@ class Settings:
     max_pending_timers: int
     max_running_timers: int
     worker_rlimit_nofile: int
-    worker_connections: int
     shared_dicts: Mapping[str, int]
     lua_paths: tuple[str, ...]
     lua_cpaths: tuple[str, ...]

@@ -81,12 +81,9 @@ APISIX = Table(
         "proxy_mode": one_of("http", "stream", "http&stream"),
         "dns_resolver": ListOf(c.string, at_least=1),
         "dns_resolver_valid": c.integer(0),
-        "resolver_timeout": c.number(0),
-        "disable_upstream_healthcheck": c.boolean,
         "trusted_addresses": ListOf(c.network, at_least=1),
         "worker_startup_time_threshold": c.number(0),
         "data_encryption": Table({"enable_encrypt_fields": c.boolean, "keyring": _keyring}),
-        "tracing": c.boolean,
     }
 )
 
@@ -99,7 +96,6 @@ HTTP = Table(
         "client_max_body_size": c.size,
         "send_timeout": c.duration,
         "large_client_header_buffers": _HEADER_BUFFERS,
-        "real_ip_from": ListOf(c.string),
         "upstream": Table(
             {
                 "keepalive": c.integer(0),
@@ -121,8 +117,6 @@ NGINX = Table(
         "worker_shutdown_timeout": c.duration,
         "max_pending_timers": c.integer(1),
         "max_running_timers": c.integer(1),
-        "event": Table({"worker_connections": c.integer(1)}),
-        "envs": ListOf(c.string),
         "meta": Table({"lua_shared_dict": _SHARED_DICTS}),
         "http": HTTP,
     }
