@@ -97,6 +97,9 @@ function _M.http_init_worker()
 end
 
 function _M.http_exit_worker()
+    if core.config.exit_worker then
+        core.config.exit_worker()
+    end
     plugin.exit_worker()
 end
 

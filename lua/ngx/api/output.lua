@@ -103,7 +103,7 @@ function _M.send_headers()
     return 1
 end
 
--- Does not return, but in header_filter, body_filter and log, where it only notes the status.
+-- Does not return, but in balancer, header_filter, body_filter and log, where it only notes the status.
 function _M.exit(code)
     local r = current.request
     code = tonumber(code) or 0
@@ -116,6 +116,8 @@ function _M.exit(code)
     if FILTERS[r.phase] then
         if r.phase == "header_filter" and code >= 200 then
             r.status = code
+        elseif r.phase == "balancer" and code >= 300 then
+            r.balancer.exit_code = code
         elseif code == ngx.ERROR then
             error("ngx.exit(ngx.ERROR) in " .. r.phase, 2)
         end

@@ -44,6 +44,7 @@ local function fresh_balancer(r)
     end
     balancer.host, balancer.port, balancer.key, balancer.name = nil, nil, nil, nil
     balancer.more_tries, balancer.failure, balancer.failure_code = 0, nil, nil
+    balancer.exit_code = nil
     balancer.connect_timeout = settings.proxy_connect_timeout
     balancer.send_timeout = settings.proxy_send_timeout
     balancer.read_timeout = settings.proxy_read_timeout
@@ -238,9 +239,12 @@ function _M.run(r)
     while true do
         local peer = pick_peer(r)
         if not peer then
-            log.err("no peer was set in the balancer phase")
+            local code = r.balancer.exit_code
+            if not code then
+                log.err("no peer was set in the balancer phase")
+            end
             r.stream.on_hangup = nil
-            return output.send_page(r, 500)
+            return output.send_page(r, code or 500)
         end
         local ok, err, reached = try(r, peer)
         if ok then
