@@ -133,7 +133,8 @@ end
 local function retry(route, ctx, run_plugins)
     local deadline = ctx.proxy_retry_deadline
     if deadline and deadline < ngx.now() then
-        return nil, "proxy retry timeout, retry count: " .. (ctx.balancer_try_count or 1) .. ", deadline: " .. deadline .. " now: " .. ngx.now()
+        return nil, "proxy retry timeout, retry count: " .. (ctx.balancer_try_count or 1) - 1
+            .. ", deadline: " .. deadline .. " now: " .. ngx.now()
     end
     local server, err = _M.pick_server(route, ctx)
     if not server then
