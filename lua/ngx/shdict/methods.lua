@@ -162,9 +162,26 @@ end
 local function incr_number(value, name)
     local number = tonumber(value)
     if not number then
-        error("bad " .. name .. " arg: number expected, got " .. type(value), 3)
+        error("bad " .. name .. " arg: number expected, got " .. type(value), 4)
     end
     return number
+end
+
+-- The numbers of incr: value, init or nil, init_ttl in milliseconds.
+local function incr_arguments(value, init, init_ttl)
+    value = incr_number(value, "value")
+    init = init and incr_number(init, "init") or nil
+    if init_ttl == nil then
+        return value, init, 0
+    end
+    init_ttl = incr_number(init_ttl, "init_ttl")
+    if init_ttl < 0 then
+        error('bad "init_ttl" argument', 3)
+    end
+    if not init then
+        error('must provide "init" when providing "init_ttl"', 3)
+    end
+    return value, init, milliseconds(init_ttl)
 end
 
 -- Add `value` to a number; with `init`, an absent key starts there and lives `init_ttl` seconds.
@@ -176,23 +193,9 @@ function _M.incr(dict, key, value, init, init_ttl)
     if not key then
         return nil, err
     end
-    value = incr_number(value, "value")
-    if init then
-        init = incr_number(init, "init")
-    end
-    if init_ttl == nil then
-        init_ttl = 0
-    else
-        init_ttl = incr_number(init_ttl, "init_ttl")
-        if init_ttl < 0 then
-            error('bad "init_ttl" argument', 2)
-        end
-        if not init then
-            error('must provide "init" when providing "init_ttl"', 2)
-        end
-    end
+    value, init, init_ttl = incr_arguments(value, init, init_ttl)
     local sum, forcible
-    sum, err, forcible = store.incr(into, key, value, init, milliseconds(init_ttl))
+    sum, err, forcible = store.incr(into, key, value, init, init_ttl)
     if not sum then
         return nil, err
     end
