@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from etcd3 import etcdrpc
-
 from pygw.config.etcd_endpoints import Endpoint, Endpoints, Metadata, StaleToken
 from pygw.config.etcd_watch import EtcdWatch, WatchDenied, WatchStream
+from pygw.config.grpc_mode import etcdrpc
 from pygw.config.model import Etcd
 from pygw.config.store import (
     Delete,

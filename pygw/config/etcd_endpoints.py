@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-import grpc
-from etcd3 import etcdrpc
 from gevent.lock import BoundedSemaphore
-from grpc.experimental.gevent import init_gevent
 
+from pygw.config.grpc_mode import etcdrpc, grpc, init_gevent
 from pygw.config.model import Etcd
 from pygw.config.store import StoreRefused, StoreUnavailable
 

@@ -15,12 +15,11 @@ from collections import deque
 from queue import SimpleQueue
 from typing import Any
 
-import grpc
-from etcd3 import etcdrpc
 from gevent import Timeout
 from gevent.event import AsyncResult
 from gevent.hub import get_hub
 
+from pygw.config.grpc_mode import etcdrpc, grpc
 from pygw.config.store import Batch, Event, StoreUnavailable, prefix_end
 from pygw.config.watch_queue import QueuedWatch
 

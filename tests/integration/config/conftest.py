@@ -41,8 +41,8 @@ def etcd_store_for() -> Iterator[Callable[..., EtcdStore]]:
     """Makes stores for given endpoints, and closes them."""
     stores: list[EtcdStore] = []
 
-    def make(*hosts: str, **changes: Any) -> EtcdStore:
-        stores.append(EtcdStore(etcd_conf(*hosts, **changes)))
+    def make(*hosts: str, trusted_ca: Path | None = None, **changes: Any) -> EtcdStore:
+        stores.append(EtcdStore(etcd_conf(*hosts, **changes), trusted_ca))
         return stores[-1]
 
     yield make

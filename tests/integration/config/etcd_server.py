@@ -1,7 +1,9 @@
 """Starts real etcd servers for tests: own data directory, free ports, readiness awaited."""
 
 import shutil
+import signal
 import socket
+import ssl
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,12 +31,12 @@ def free_ports(count: int) -> list[int]:
 class EtcdServer:
     """One etcd process; `url` is its client URL. It can be killed and started again."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, tls: tuple[Path, Path] | None = None) -> None:
         self._binary = shutil.which("etcd") or pytest.skip(f"needs Debian's {PACKAGE}")
         self._client, self._peer = free_ports(2)
-        self._directory, self._options = directory, options
+        self._directory, self._tls = directory, tls
         self._process: Any = None
-        self.url = f"http://127.0.0.1:{self._client}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._client}"
 
     def start(self) -> "EtcdServer":
         peer = f"http://127.0.0.1:{self._peer}"
@@ -47,7 +49,7 @@ class EtcdServer:
                 f"--listen-peer-urls={peer}",
                 f"--initial-advertise-peer-urls={peer}",
                 f"--initial-cluster=default={peer}",
-                *self._options,
+                *self._tls_options(),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -61,9 +63,17 @@ class EtcdServer:
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         if self._process:
-            self._process.kill()
+            self._process.kill()  # wakes a stopped one too
             self._process.wait()
             self._process = None
+
+    def stop(self) -> None:
+        """SIGSTOP: it keeps its connections and answers nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo stop()."""
+        self._process.send_signal(signal.SIGCONT)
 
     def wipe(self) -> None:
         """Remove all data of the killed server."""
@@ -82,18 +92,39 @@ class EtcdServer:
         output: str = result.stdout.decode()
         return output
 
+    def _tls_options(self) -> list[str]:
+        if not self._tls:
+            return []
+        cert, key = self._tls
+        options = [f"--cert-file={cert}", f"--key-file={key}"]
+        return [*options, "--client-cert-auth", f"--trusted-ca-file={cert}"]
+
+    def metric(self, name: str) -> float:
+        """A number from the server's /metrics."""
+        lines = self._get("/metrics").decode().splitlines()
+        return float(next(line.split()[1] for line in lines if line.startswith(f"{name} ")))
+
     def _healthy(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
-                return b'"true"' in answer.read()
+            return b'"true"' in self._get("/health")
         except OSError:
             return False
 
+    def _get(self, path: str) -> bytes:
+        context = None
+        if self._tls:
+            cert, key = self._tls
+            context = ssl.create_default_context(cafile=str(cert))
+            context.load_cert_chain(cert, key)
+        with urllib.request.urlopen(self.url + path, timeout=5, context=context) as answer:
+            body: bytes = answer.read()
+            return body
+
 
 @contextmanager
-def running(directory: Path, *options: str) -> Iterator[EtcdServer]:
+def running(directory: Path, tls: tuple[Path, Path] | None = None) -> Iterator[EtcdServer]:
     """A started server, gone with the block."""
-    server = EtcdServer(directory, *options)
+    server = EtcdServer(directory, tls)
     try:
         yield server.start()
     finally:

@@ -1,0 +1,235 @@
+"""What only the embedded store has: a file that several processes share, and its mishaps."""
+
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+from gevent import subprocess
+
+from pygw.config.embedded import EmbeddedStore
+from pygw.config.embedded_db import Database
+from pygw.config.store import Delete, Put, StoreRefused, StoreUnavailable
+
+WAIT = 20.0
+
+Script = Callable[..., Any]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "store.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[EmbeddedStore]:
+    made = EmbeddedStore(path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    """Run Python code that has `store`, `argv` and `say(...)` in a process of its own."""
+    prelude = (
+        "import sys, time, gevent\n"
+        "from pygw.config.embedded import EmbeddedStore\n"
+        "argv = sys.argv[1:]\n"
+        "store = EmbeddedStore(argv[0])\n"
+        "def say(*words): print(*words, flush=True)\n"
+    )
+    processes: list[Any] = []
+
+    def run(path: Path, code: str, *arguments: object) -> Any:
+        command = [sys.executable, "-c", prelude + code, str(path), *map(str, arguments)]
+        processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def test_another_process_sees_a_write_at_once(
+    store: EmbeddedStore, path: Path, script: Script
+) -> None:
+    writer = script(
+        path,
+        "for line in sys.stdin:\n    store.put(b'/k', b'')\n    say(time.time())\n",
+    )
+    watch = store.open_watch(b"/k", 0)
+    delays = []
+    for _ in range(20):
+        writer.stdin.write(b"\n")
+        writer.stdin.flush()
+        assert watch.next(WAIT).kind == "events"
+        seen = time.time()
+        delays.append(seen - float(writer.stdout.readline()))
+    assert min(delays) < 0.01, delays
+    assert sorted(delays)[10] < 0.2, delays  # a busy machine; without the bell it would be 0.5
+
+
+def test_acknowledged_writes_survive_the_death_of_the_writer(
+    store: EmbeddedStore, path: Path, script: Script
+) -> None:
+    watch = store.open_watch(b"/", 0)
+    written: list[int] = []
+    for round_ in range(3):
+        writer = script(
+            path,
+            "n = 0\nwhile True:\n"
+            "    say(store.put(f'/{argv[1]}/{n}'.encode(), str(n).encode())); n += 1\n",
+            round_,
+        )
+        acknowledged = [int(writer.stdout.readline()) for _ in range(30)]
+        writer.kill()
+        acknowledged += [int(line) for line in writer.stdout.read().split()]
+        written += acknowledged
+    kvs = store.readdir(b"/")[1]
+    assert set(written) <= {kv.mod_rev for kv in kvs}
+    seen: list[int] = []
+    while len(seen) < len(kvs):
+        batch = watch.next(WAIT)
+        assert batch.kind == "events"
+        seen += [event.mod_rev for event in batch.events]
+    assert seen == list(range(2, len(kvs) + 2))
+
+
+def test_a_commit_that_was_never_announced_is_noticed(store: EmbeddedStore, path: Path) -> None:
+    """As when the writer is killed right after its commit."""
+    watch = store.open_watch(b"/", 0)
+    database = Database(str(path), 100)
+    revision, _, _ = database.transact([Put(b"/k", b"1")], (), 0.0)
+    database.close()
+    assert watch.next(WAIT).events[0].mod_rev == revision
+
+
+def test_processes_that_write_at_once_share_one_sequence(
+    store: EmbeddedStore, path: Path, script: Script
+) -> None:
+    code = "for n in range(40): say(store.put(f'/{argv[1]}'.encode(), b''))\n"
+    writers = [script(path, code, i) for i in range(3)]
+    revisions = sorted(int(line) for w in writers for line in w.stdout.read().split())
+    assert revisions == list(range(2, 122))
+    assert store.readdir(b"")[0] == 121
+
+
+def test_processes_that_create_the_file_at_once_agree(path: Path, script: Script) -> None:
+    code = "say(store.put(argv[1].encode(), b''))\n"
+    writers = [script(path, code, i) for i in range(4)]
+    assert sorted(int(w.stdout.read()) for w in writers) == [2, 3, 4, 5]
+
+
+def test_everything_is_still_there_after_closing_and_opening(path: Path) -> None:
+    first = EmbeddedStore(path)
+    revision = first.put(b"/k", b"1")
+    first.close()
+    second = EmbeddedStore(path)
+    assert second.readdir(b"/")[0] == revision
+    assert second.open_watch(b"/", revision).next(WAIT).events[0].value == b"1"
+    second.close()
+
+
+def test_a_key_expires_although_its_writer_has_died(
+    store: EmbeddedStore, path: Path, script: Script
+) -> None:
+    watch = store.open_watch(b"/", 0)
+    writer = script(path, "say(store.put(b'/k', b'', ttl=1)); gevent.sleep(60)\n")
+    assert writer.stdout.readline()
+    writer.kill()
+    assert watch.next(WAIT).events[0].type == "PUT"
+    assert watch.next(WAIT).events[0].type == "DELETE"
+
+
+def test_old_history_goes_by_itself_and_keys_stay(path: Path) -> None:
+    store = EmbeddedStore(path, history=10)
+    for i in range(30):
+        store.put(b"/%d" % (i % 3), b"%d" % i)
+    revision, kvs = store.readdir(b"/")
+    assert [kv.value for kv in kvs] == [b"27", b"28", b"29"]
+    assert store.open_watch(b"/", 1).next(WAIT).kind == "compacted"
+    batch = store.open_watch(b"/", revision - 9).next(WAIT)
+    assert [e.mod_rev for e in batch.events] == list(range(revision - 9, revision + 1))
+    store.close()
+
+
+def test_a_running_watch_overtaken_by_compaction_is_told(path: Path, script: Script) -> None:
+    """Another process writes and compacts while this one does not come to read."""
+    store = EmbeddedStore(path)
+    watch = store.open_watch(b"/", 0)
+    database = Database(str(path), 100)
+    for _ in range(5):
+        revision, _, _ = database.transact([Put(b"/k", b"")], (), 0.0)
+    database.compact(revision)
+    database.close()
+    batch = watch.next(WAIT)
+    assert (batch.kind, batch.revision) == ("compacted", revision)
+    assert watch.next(WAIT).kind == "closed"
+    store.close()
+
+
+def test_a_writer_that_waits_for_another_holds_up_neither_readers_nor_the_hub(
+    store: EmbeddedStore, path: Path
+) -> None:
+    store.put(b"/k", b"1")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writer = gevent.spawn(store.put, b"/k", b"2")
+    with gevent.Timeout(5):
+        for _ in range(10):
+            kv = store.get(b"/k")[1]
+            assert kv is not None
+            assert kv.value == b"1"
+    assert not writer.ready()
+    other.execute("ROLLBACK")
+    other.close()
+    assert writer.get(timeout=WAIT) == 3
+
+
+def test_a_failed_write_leaves_nothing_behind(store: EmbeddedStore, path: Path) -> None:
+    with pytest.raises(Exception, match="datatype|integer|convert|bind"):
+        store.transact([Put(b"/a", b""), Delete(b"/b"), Put(b"/c", object())])  # type: ignore[arg-type]
+    assert store.readdir(b"/") == (1, [])
+    assert store.put(b"/a", b"") == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"not a database at all, but text" * 40, "not a database"), (None, "format 99")],
+)
+def test_a_file_that_is_no_store_is_refused(path: Path, content: bytes | None, reason: str) -> None:
+    path.parent.mkdir()
+    if content is not None:
+        path.write_bytes(content)
+    else:
+        other = sqlite3.connect(path)
+        other.execute("PRAGMA user_version = 99")
+        other.close()
+    with pytest.raises(StoreRefused, match=reason) as info:
+        EmbeddedStore(path)
+    assert str(path) in str(info.value)
+
+
+def test_a_place_that_cannot_hold_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreRefused, match="file"):
+        EmbeddedStore(tmp_path / "file" / "store.db")
+
+
+def test_a_closed_store_refuses_calls_and_leaves_no_descriptor(path: Path) -> None:
+    EmbeddedStore(path).close()  # what gevent opens once and keeps
+    before = set(os.listdir("/proc/self/fd"))
+    store = EmbeddedStore(path)
+    store.put(b"/k", b"")
+    store.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        store.get(b"/k")
+    assert set(os.listdir("/proc/self/fd")) <= before
