@@ -27,8 +27,8 @@ local CALLS = {
 }
 local AWAITS = {
     "resolve",
-    "store_readdir", "store_get", "store_put", "store_put_if", "store_delete", "store_delete_prefix", "store_watch_open",
-    "store_watch_next", "store_server_version", "standalone_wait",
+    "store_readdir", "store_get", "store_put", "store_put_if", "store_delete", "store_delete_prefix",
+    "store_watch_open", "store_watch_next", "store_server_version", "standalone_wait",
     "python_phase",
 }
 
