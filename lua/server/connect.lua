@@ -33,7 +33,9 @@ return function(host, port, seconds)
     end
     -- Registered only now: a socket that has not begun to connect polls as hung up.
     local connection = stream.new(fd)
+    connection.connecting = true
     local ok, err = connection:wait_writable(seconds)
+    connection.connecting = false
     if not ok then
         connection:close()
         return nil, err

@@ -45,7 +45,7 @@ function _M.new(fd)
     local self = setmetatable({
         fd = fd, readable = false, writable = false, hangup = false, closed = false,
         reader = nil, writer = nil, read_deadline = 0, write_deadline = 0,
-        armed = nil, armed_at = 0, on_hangup = nil, idle = nil,
+        armed = nil, armed_at = 0, on_hangup = nil, idle = nil, connecting = false,
     }, Stream)
     by_fd[fd] = self
     call.add_io(fd)
@@ -132,6 +132,9 @@ function Stream:cancel_wait(waiting)
     if self.writer == waiting then
         self.writer = nil
     end
+    if self.connecting then -- nobody else knows of it yet
+        self:close()
+    end
 end
 
 -- Wait until there is something to read. seconds: how long at most.
@@ -202,7 +205,7 @@ function Stream:recv(buffer, size)
     if errno == EINTR then
         return self:recv(buffer, size)
     end
-    return nil, error_text(errno)
+    return nil, self.closed and "closed" or error_text(errno)
 end
 
 -- Receive at least one byte, waiting up to `seconds` for it. Returns as recv, never "again".
@@ -234,7 +237,7 @@ function Stream:send_some(pointer, size, flags)
     if errno == EINTR then
         return self:send_some(pointer, size, flags)
     end
-    return nil, error_text(errno)
+    return nil, self.closed and "closed" or error_text(errno)
 end
 
 -- Send all of it; each wait for the peer takes at most `seconds`. Returns true, or nil and an error text.
@@ -268,6 +271,8 @@ function Stream:close()
     end
     by_fd[self.fd] = nil
     C.close(self.fd) -- which also takes it out of the epoll set
+    self.fd = -1 -- the number may be another's soon: who still reads or sends here must fail
+    self.readable, self.writable = false, false
     local reader, writer = self.reader, self.writer
     self.reader, self.writer, self.on_hangup = nil, nil, nil
     if reader then
