@@ -166,7 +166,7 @@ end
 -- A value as it may stand in a field: text, its line breaks and NULs escaped, so that it stays one line.
 function _M.clean(value)
     value = tostring(value)
-    if find(value, "[\r\n%z]") then
+    if find(value, "\n", 1, true) or find(value, "\r", 1, true) or find(value, "\0", 1, true) then
         return (gsub(value, "[\r\n%z]", percent))
     end
     return value

@@ -4,7 +4,14 @@ local bodies = require "server.http.body"
 local clock = require "server.clock"
 local headers = require "server.http.headers"
 
+local new_tab = require "table.new"
+
 local now = clock.now
+local pairs = pairs
+
+-- Room for every field that a request ever has: a table that is full is built anew without its nil
+-- fields, and would be so again and again.
+local SLOTS = 128
 
 local _M = {}
 
@@ -41,12 +48,15 @@ _M.reset = reset
 
 -- A request for connection conn.
 function _M.new(conn)
-    local r = {
+    local r = new_tab(0, SLOTS)
+    for name, value in pairs({
         conn = conn, stream = conn.stream, connection = conn.serial, task = conn.task,
         remote_addr = conn.remote_addr, remote_port = conn.remote_port,
         headers = headers.new(), resp = headers.new(), received = headers.new(), out = conn.out,
         response_body = bodies.new(nil, "length", 0),
-    }
+    }) do
+        r[name] = value
+    end
     reset(r)
     return r
 end

@@ -68,6 +68,21 @@ function _M.read(input, into, limit, seconds)
     end
 end
 
+-- Lengths met so far, since a pattern match costs more than all the rest here. Bounded.
+local lengths, lengths_n = {}, 0
+
+local function length_of(text)
+    local length = lengths[text]
+    if not length then
+        length = #text <= 15 and find(text, "^%d+$") and tonumber(text) or nil
+        if length and lengths_n < 4096 then
+            lengths_n = lengths_n + 1
+            lengths[text] = length
+        end
+    end
+    return length
+end
+
 -- How the body of a response is framed: "none", "length" and its size, "chunked" or "close"; nil and why
 -- when the head contradicts itself. Third result: may the connection be kept (or why not)?
 function _M.framing(code, minor, headers, method)
@@ -76,11 +91,11 @@ function _M.framing(code, minor, headers, method)
     for i = 1, headers.n, 3 do
         local key = headers[i]
         if key == "content-length" then
-            local value = headers[i + 2]
-            if not find(value, "^%d+$") or (length and length ~= tonumber(value)) then
+            local value = length_of(headers[i + 2])
+            if not value or (length and length ~= value) then
                 return nil, nil, "invalid Content-Length"
             end
-            length = tonumber(value)
+            length = value
         elseif key == "transfer-encoding" then
             if lower(headers[i + 2]) ~= "chunked" or chunked then
                 return nil, nil, "unsupported Transfer-Encoding"
