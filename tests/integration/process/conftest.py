@@ -108,9 +108,10 @@ class Gateway:
         return int(data.rpartition(b"\r\n\r\n")[2])
 
     def children(self) -> list[int]:
-        """Pids of the master's children."""
+        """Pids of the master's children that live; the dead may not be reaped yet."""
         pid = self.process.pid
-        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        pids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(pid) for pid in pids if _state(pid) not in "ZX"]
 
     def tell(self, number: signal.Signals) -> None:
         """Send the master a signal."""
@@ -119,6 +120,13 @@ class Gateway:
     def ended(self) -> int:
         """Wait for its end; returns the exit code."""
         return self.process.wait(PATIENCE)
+
+
+def _state(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
 
 
 def _wait_dead(pid: int) -> None:
