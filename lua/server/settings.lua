@@ -8,7 +8,8 @@ return {
     send_timeout = 10,
     keepalive_timeout = 60,
     keepalive_requests = 1000,
-    lingering_timeout = 5,
+    lingering_timeout = 5, -- between two pieces of a body that nobody wants
+    lingering_time = 30, -- for all of it
     proxy_connect_timeout = 60,
     proxy_send_timeout = 60,
     proxy_read_timeout = 60,

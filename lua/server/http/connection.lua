@@ -1,8 +1,7 @@
--- Owns client connections: accepting them, reading requests off them one after the other, and the
--- life of each. One task per connection; it survives ngx.exit and errors by getting a new coroutine.
+-- Owns client connections: accepting them, serving their requests one after the other, and the life of
+-- each. One task at a time per connection; ngx.exit and errors end it, and another goes on.
 local buffer = require "string.buffer"
 local address = require "server.address"
-local bodies = require "server.http.body"
 local bridge = require "server.bridge"
 local cdefs = require "server.cdefs"
 local clock = require "server.clock"
@@ -10,7 +9,7 @@ local ffi = require "ffi"
 local handler = require "server.http.handler"
 local inputs = require "server.http.input"
 local log = require "server.log"
-local parser = require "server.http.request_parser"
+local reading = require "server.http.reading"
 local request_body = require "server.http.request_body"
 local requests = require "server.http.request"
 local current = require "server.current"
@@ -19,10 +18,10 @@ local streams = require "server.stream"
 local task = require "server.task"
 
 local C = ffi.C
-local parse, head_end, skip_empty_lines = parser.parse, parser.head_end, parser.skip_empty_lines
-local reset = requests.reset
-local co_create = coroutine.create
+local linger, read_request, open_body = reading.linger, reading.read, reading.open_body
 local traceback = debug.traceback
+
+local no_linger = ffi.new("int[2]", 1, 0) -- struct linger: on, for 0 seconds
 
 local _M = {}
 
@@ -44,83 +43,18 @@ local function close(conn)
     conn.stream:close()
 end
 
--- Shut down politely: what the client is still sending must not turn our answer into a reset.
-local function linger(conn)
-    C.shutdown(conn.stream.fd, cdefs.SHUT_WR)
-    for _ = 1, 64 do
-        conn.input:clear()
-        local n = conn.input:fill(settings.lingering_timeout)
-        if not n or n == 0 then
-            return
-        end
-    end
-end
-
--- Answer a request that could not be read, and give the connection up.
-local function refuse(conn, r, status, why, detail)
-    log.info("client sent invalid request: ", why)
-    r.keepalive = false
-    r.method = r.method or "GET"
-    handler.refuse(r, status, detail)
-    linger(conn)
-    return nil
-end
-
--- Read the next request's head. Returns the request, or nil when the connection is to be closed.
-local function read_request(conn)
-    local input, r = conn.input, conn.request
-    reset(r)
-    conn.task.request = r
-    current.request = r
-    while true do
-        local p = input.buffer
-        if p then
-            local pos = skip_empty_lines(p, input.pos, input.len)
-            local stop = head_end(p, pos, input.len)
-            if stop then
-                if stop - pos > settings.client_header_size then
-                    return refuse(conn, r, 400, "header too large", "Request Header Or Cookie Too Large")
-                end
-                local ok, status, err = parse(r, p, pos, stop)
-                input:advance(stop - input.pos)
-                if not ok then
-                    return refuse(conn, r, status, err)
-                end
-                conn.waiting = false
-                return r
-            end
-            local status, err, detail = parser.check_partial(p, pos, input.len, settings.client_header_size)
-            if status then
-                return refuse(conn, r, status, err, detail)
-            end
-        end
-        local idle = p == nil
-        conn.waiting = idle
-        local seconds = settings.client_header_timeout
-        if idle and conn.requests > 0 then
-            seconds = settings.keepalive_timeout
-        end
-        local n, err = input:fill(seconds)
-        if not n or n == 0 then
-            if err == "timeout" and not idle then
-                return refuse(conn, r, 408, "header timed out")
-            end
-            return nil
-        end
-    end
-end
-
-local function open_body(conn, r)
-    if r.chunked then
-        r.body = bodies.new(conn.input, "chunked")
-    elseif r.content_length and r.content_length > 0 then
-        r.body = bodies.new(conn.input, "length", r.content_length)
-    end
+-- End a connection so that its peer cannot take what came for all: where the end of the connection is
+-- the end of the body, only a reset tells the difference.
+local function reset_peer(conn)
+    C.setsockopt(conn.stream.fd, cdefs.SOL_SOCKET, cdefs.SO_LINGER, no_linger, 8)
 end
 
 -- What remains when the answer is out: returns true when the connection can serve another request.
 local function after_request(conn, r)
     if r.truncated or r.aborted then
+        if r.truncated and r.framing == "close" then
+            reset_peer(conn)
+        end
         return false
     end
     if not request_body.discard(r) then
@@ -142,7 +76,9 @@ local function serve(conn)
         if draining or conn.requests >= settings.keepalive_requests then
             r.keepalive = false
         end
-        open_body(conn, r)
+        if not open_body(conn, r) then
+            break
+        end
         handler.run(r)
     until not after_request(conn, r)
     close(conn)
@@ -158,15 +94,7 @@ local function go_on(conn, action, argument)
     close(conn)
 end
 
--- Give the connection's task a new coroutine that begins with action(r, argument).
-function _M.restart(conn, action, argument)
-    local main = conn.task
-    main.co = co_create(function()
-        return go_on(conn, action, argument)
-    end)
-    main.dead = false
-    return task.resume(main)
-end
+local FAILURES_MAX = 4 -- in one request: in a phase, in the filters of the answer to that, in the log phase
 
 local function on_done(main, ok, err)
     local conn = main.conn
@@ -178,12 +106,26 @@ local function on_done(main, ok, err)
     current.request = r
     log.err("lua entry thread aborted: runtime error: ", tostring(err), "\n", traceback(main.co))
     current.request = outer
-    if conn.failing or r.stage == "" then -- failed while failing, or outside of any request: ours to mend
+    if conn.failed_at ~= conn.requests then
+        conn.failed_at, conn.failures = conn.requests, 0
+    end
+    conn.failures = conn.failures + 1
+    if conn.failures > FAILURES_MAX or r.stage == "" then -- failing for ever, or outside of any request
         return close(conn)
     end
-    conn.failing = true
-    _M.restart(conn, handler.fail)
-    conn.failing = false
+    return _M.restart(conn, handler.fail)
+end
+
+-- Give the connection a new task that begins with action(r, argument). The old one never runs again,
+-- whoever may still hold it.
+function _M.restart(conn, action, argument)
+    local r = conn.request
+    local main = task.new(function()
+        return go_on(conn, action, argument)
+    end, r, on_done)
+    conn.task.dead = true
+    main.conn, conn.task, r.task = conn, main, main
+    return task.resume(main)
 end
 
 -- Serve a freshly accepted descriptor.
@@ -193,7 +135,7 @@ local function adopt(fd, sockaddr)
     local stream = streams.new(fd)
     local conn = {
         serial = serial, stream = stream, input = inputs.new(stream), requests = 0, waiting = true,
-        remote_addr = host, remote_port = port, out = buffer.new(), failing = false,
+        remote_addr = host, remote_port = port, out = buffer.new(), failed_at = -1, failures = 0,
     }
     local main = task.new(function()
         return serve(conn)

@@ -9,7 +9,7 @@ local ffi_string = ffi.string
 local parse_fields = fields.parse
 local split_target, normalize = uri.split, uri.normalize
 local find, lower, match = string.find, string.lower, string.match
-local tonumber = tonumber
+local tonumber, min = tonumber, math.min
 
 pcall(ffi.cdef, "void *memmem(const void *hay, size_t hay_len, const void *needle, size_t len);")
 
@@ -182,13 +182,16 @@ local function check_target(r)
     local target = r.request_uri
     local path, args, host = split_target(target, r.method)
     if not path then
-        return 400, args
+        return r.method == "CONNECT" and 405 or 400, args
     end
     if path ~= "*" then
         path = normalize(path)
         if not path then
             return 400, "invalid path"
         end
+    end
+    if r.method == "TRACE" then -- it would show a script what is secret to it
+        return 405, "TRACE request"
     end
     r.uri, r.args = path, args
     if host then -- an absolute target's host wins over the field (RFC 9112, section 3.2.2)
@@ -221,22 +224,33 @@ function _M.parse(r, p, pos, stop)
     return true
 end
 
--- What can be said of a head that is not all there yet: nil, or a status and what is wrong.
--- limit: bytes a head may have.
+_M.TOO_LARGE = "Request Header Or Cookie Too Large"
+
+local scratch = {}
+
+-- What can be said of a head that is not all there yet, or is too large: nil, or a status, what is wrong
+-- and what the page shall say (nil: the status's reason). The answer never depends on how many bytes
+-- beyond the first wrong one are there. limit: bytes that a head may have.
 function _M.check_partial(p, pos, length, limit)
-    local head = ffi_string(p + pos, length - pos)
-    if find(head, "^\n") or find(head, "[^\r]\n") then
-        return 400, "bare LF in head"
+    local head = ffi_string(p + pos, min(length - pos, limit + 1))
+    if not find(head, "^[%w!#%$%%&'%*%+%-%.%^_`|~]*$") and not find(head, "^[%w!#%$%%&'%*%+%-%.%^_`|~]+ ") then
+        return 400, "invalid method"
     end
-    if length - pos > limit then
-        if not find(head, "\r\n", 1, true) then
+    local line_end = find(head, "\r\n", 1, true)
+    local bare = find(head, "[^\r]\n")
+    if line_end and not (bare and bare < line_end) then
+        local next_line, status, err = request_line(scratch, p, pos)
+        if not next_line then
+            return status, err
+        end
+    end
+    if bare then
+        return 400, "bare LF in head"
+    elseif length - pos > limit then
+        if not line_end then
             return 414, "request line too long"
         end
-        return 400, "request header too large", "Request Header Or Cookie Too Large"
-    end
-    local line = match(head, "^[^\r]*")
-    if not find(line, "^[%w!#%$%%&'%*%+%-%.%^_`|~]*$") and not find(line, "^[%w!#%$%%&'%*%+%-%.%^_`|~]+ ") then
-        return 400, "invalid method"
+        return 400, "request header too large", _M.TOO_LARGE
     end
     return nil
 end

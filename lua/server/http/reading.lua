@@ -1,0 +1,119 @@
+-- Owns the reading of requests off a client connection: waiting for a head, refusing what is malformed,
+-- too large or too late, and getting rid of what a refused client still sends.
+local cdefs = require "server.cdefs"
+local clock = require "server.clock"
+local current = require "server.current"
+local bodies = require "server.http.body"
+local ffi = require "ffi"
+local handler = require "server.http.handler"
+local log = require "server.log"
+local parser = require "server.http.request_parser"
+local requests = require "server.http.request"
+local settings = require "server.settings"
+
+local C = ffi.C
+local parse, head_end, skip_empty_lines = parser.parse, parser.head_end, parser.skip_empty_lines
+local check_partial = parser.check_partial
+local reset = requests.reset
+local min = math.min
+
+local EMPTY_LINES_MAX = 16 -- bytes of empty lines that may stand before a request
+
+local _M = {}
+
+-- Shut down politely: what the client is still sending must not turn our answer into a reset.
+function _M.linger(conn)
+    C.shutdown(conn.stream.fd, cdefs.SHUT_WR)
+    local input, deadline = conn.input, clock.monotonic() + settings.lingering_time
+    repeat
+        input:clear()
+        local left = deadline - clock.monotonic()
+        local n = left > 0 and input:fill(min(left, settings.lingering_timeout)) or 0
+    until n == 0
+end
+
+-- Answer a request that could not be read, and give the connection up. Returns false.
+local function refuse(conn, r, status, why, detail)
+    log.info("client sent invalid request: ", why)
+    r.keepalive = false
+    r.method = r.method or "GET"
+    handler.refuse(r, status, detail)
+    if not r.aborted then
+        _M.linger(conn)
+    end
+    return false
+end
+
+-- Look at the head that lies in the input, as far as it is there. Returns the request when it is whole,
+-- false when it was refused, nil when more must come.
+local function try_parse(conn, r)
+    local input = conn.input
+    local p, begin = input.buffer, input.pos
+    local pos = skip_empty_lines(p, begin, input.len)
+    local stop = head_end(p, pos, input.len)
+    if pos - begin > EMPTY_LINES_MAX then
+        return refuse(conn, r, 400, "too many empty lines")
+    end
+    if not stop or stop - pos > settings.client_header_size then
+        local status, err, detail = check_partial(p, pos, input.len, settings.client_header_size)
+        return status and refuse(conn, r, status, err, detail)
+    end
+    local ok, status, err = parse(r, p, pos, stop)
+    input:advance(stop - begin)
+    if ok then
+        conn.waiting = false
+        return r
+    end
+    return refuse(conn, r, status, err)
+end
+
+-- Read the next request's head. Returns the request, or nil when the connection is to be closed.
+function _M.read(conn)
+    local input, r = conn.input, conn.request
+    reset(r)
+    conn.task.request = r
+    current.request = r
+    local deadline -- the head as a whole must come in time, not just its next byte
+    while true do
+        local seconds
+        if input.buffer then
+            local found = try_parse(conn, r)
+            if found ~= nil then
+                return found or nil
+            end
+            conn.waiting = false
+            local now = clock.monotonic()
+            deadline = deadline or now + settings.client_header_timeout
+            seconds = deadline - now
+        else
+            conn.waiting = true
+            seconds = conn.requests > 0 and settings.keepalive_timeout or settings.client_header_timeout
+        end
+        local n, err = input:fill(seconds)
+        if not n or n == 0 then
+            if err == "timeout" and deadline then
+                refuse(conn, r, 408, "header timed out")
+            elseif err == "full" then
+                refuse(conn, r, 400, "header too large", parser.TOO_LARGE)
+            end
+            return nil
+        end
+    end
+end
+
+-- Give r its body. Returns false when that is too large, and the request was refused.
+function _M.open_body(conn, r)
+    local length = r.content_length
+    if r.chunked then
+        r.body = bodies.new(conn.input, "chunked")
+    elseif length and length > 0 then
+        local limit = settings.client_max_body_size
+        if limit > 0 and length > limit then
+            return refuse(conn, r, 413, "body too large: " .. length .. " bytes")
+        end
+        r.body = bodies.new(conn.input, "length", length)
+    end
+    return true
+end
+
+return _M
