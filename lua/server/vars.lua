@@ -77,7 +77,7 @@ end
 
 -- upstream
 function getters.upstream_addr(r) return r.upstream_addr end
-function getters.upstream_status(r) return r.upstream_status end
+function getters.upstream_status(r) return r.upstream_status and tostring(r.upstream_status) end
 function getters.upstream_connect_time(r) return seconds(r.upstream_connect_time) end
 function getters.upstream_header_time(r) return seconds(r.upstream_header_time) end
 function getters.upstream_response_time(r) return seconds(r.upstream_response_time) end

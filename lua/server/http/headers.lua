@@ -140,7 +140,7 @@ local FOLDING = {
 -- one; look-up folds case and "_" unless raw. Second: "truncated" when there are more than max (0: no limit).
 function Headers:to_table(max, raw)
     max = max or 100
-    local result, count = {}, 0
+    local result, count = new_tab(0, self.n / 3), 0
     for i = 1, self.n, 3 do
         if max > 0 and count == max then
             return raw and result or setmetatable(result, FOLDING), "truncated"

@@ -65,7 +65,7 @@ local function pick_peer(r)
 end
 
 local function note_status(r, code)
-    r.upstream_status = r.upstream_status and (r.upstream_status .. ", " .. code) or tostring(code)
+    r.upstream_status = r.upstream_status and (r.upstream_status .. ", " .. code) or code
 end
 
 -- The client went away while its request was at an upstream: give that up.

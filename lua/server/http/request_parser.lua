@@ -11,7 +11,7 @@ local split_target, normalize = uri.split, uri.normalize
 local find, lower, match = string.find, string.lower, string.match
 local tonumber, min = tonumber, math.min
 
-pcall(ffi.cdef, "void *memmem(const void *hay, size_t hay_len, const void *needle, size_t len);")
+pcall(ffi.cdef, 'uint8_t *pygw_memchr(const void *bytes, int byte, size_t n) __asm__("memchr");')
 
 local CR, LF, SPACE = 13, 10, 32
 local TOKEN = fields.TOKEN
@@ -21,11 +21,18 @@ local _M = {}
 -- Where the head that begins at p[pos] ends (the offset after its empty line), or nil when it is not
 -- all there. length: how many bytes p has.
 function _M.head_end(p, pos, length)
-    local found = C.memmem(p + pos, length - pos, "\r\n\r\n", 4)
-    if found == nil then
-        return nil
+    local last = length - 2
+    while pos < last do
+        local found = C.pygw_memchr(p + pos, LF, last - pos)
+        if found == nil then
+            return nil
+        end
+        pos = found - p + 1
+        if p[pos] == CR and p[pos + 1] == LF then
+            return pos + 2
+        end
     end
-    return ffi.cast("uint8_t *", found) - p + 4
+    return nil
 end
 
 -- Skip the empty lines that a client may send before a request line (RFC 9112, section 2.2).

@@ -42,7 +42,7 @@ end
 -- Decode and normalise a path that begins with "/". Returns nil when it is malformed, holds a NUL or
 -- climbs above the root.
 function _M.normalize(path)
-    if not find(path, "[%%]") and not find(path, "//", 1, true) and not find(path, "/.", 1, true) then
+    if not find(path, "%", 1, true) and not find(path, "//", 1, true) and not find(path, "/.", 1, true) then
         return path
     end
     if find(gsub(path, "%%%x%x", ""), "%%") then
