@@ -251,7 +251,7 @@ class _Bell:
             raise StoreRefused(f"{path}: {error.strerror}") from None
         self.look_again = _LOOK_AGAIN
         try:
-            self._inotify = inotify.Inotify(path, inotify.MODIFY, on_ring)
+            self._inotify = inotify.Inotify([path], inotify.MODIFY, on_ring)
         except OSError as error:
             self.look_again = _LOOK_AGAIN_WITHOUT_INOTIFY
             _log.warning("no inotify for the embedded store (%s): it is polled", error)

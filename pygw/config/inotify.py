@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Inotify:
-    """Calls `on_change()` in the hub (it must not wait) after events of `mask` on `path`.
+    """Calls `on_change()` in the hub (it must not wait) after events of `mask` on any of `paths`.
 
-    Raises OSError when the path is absent or the system's limit of inotify instances is reached.
+    Raises OSError when a path is absent or the system's limit of inotify instances is reached.
     """
 
-    def __init__(self, path: Path, mask: int, on_change: Callable[[], None]) -> None:
+    def __init__(self, paths: Iterable[Path], mask: int, on_change: Callable[[], None]) -> None:
         self._on_change = on_change
-        self._fd = _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), path)
+        self._fd = _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "inotify")
         try:
-            _checked(_libc.inotify_add_watch(self._fd, os.fsencode(path), mask), path)
+            for path in paths:
+                _checked(_libc.inotify_add_watch(self._fd, os.fsencode(path), mask), str(path))
         except OSError:
             os.close(self._fd)
             raise
@@ -57,8 +58,8 @@ class Inotify:
         self._on_change()
 
 
-def _checked(result: int, path: Path) -> int:
+def _checked(result: int, what: str) -> int:
     if result < 0:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(path))
+        raise OSError(number, os.strerror(number), what)
     return result

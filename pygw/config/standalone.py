@@ -86,7 +86,9 @@ class StandaloneFile:
         self._pool: Any = ThreadPool(1)
         self._inotify: Inotify | None = None
         try:
-            self._inotify = Inotify(path.resolve().parent, DIRECTORY_CHANGES, self._touched.set)
+            # Both ends of a link: it may be replaced, or what it leads to may be edited.
+            directories = {path.absolute().parent, path.resolve().parent}
+            self._inotify = Inotify(directories, DIRECTORY_CHANGES, self._touched.set)
         except OSError as error:
             _log.warning("no inotify for %s (%s): it is polled", path, error)
         self._follower = gevent.spawn(self._follow)

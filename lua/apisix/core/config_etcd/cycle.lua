@@ -97,10 +97,14 @@ local function waitdir(self)
     if not next_answer then
         return nil, err
     end
-    waiting[watch] = cli
     local res
-    res, err = take_answer(self, next_answer)
-    waiting[watch] = nil
+    if exiting() then -- wake_all() may have been before this watch
+        err = "closed"
+    else
+        waiting[watch] = cli
+        res, err = take_answer(self, next_answer)
+        waiting[watch] = nil
+    end
     cli:watchcancel(watch)
     return res, err
 end
