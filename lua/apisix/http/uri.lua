@@ -1,6 +1,6 @@
 -- Owns the request's path as routing sees it: the options of config.yaml that change it before a route is
 -- looked for. Mirrors apisix (init.lua).
-local core = require "apisix.core"
+local escape = require "apisix.core.utils.escape"
 
 local byte = string.byte
 local char = string.char
@@ -77,7 +77,8 @@ end
 -- the request is bad.
 function _M.normalize(api_ctx, options)
     local var = api_ctx.var
-    local uri = var.uri
+    local sent = var.uri
+    local uri = sent
     if options.delete_uri_tail_slash and byte(uri, #uri) == SLASH then
         uri = sub(uri, 1, -2)
         var.uri = uri
@@ -88,8 +89,8 @@ function _M.normalize(api_ctx, options)
             return nil, err
         end
         var.uri = clean
-        -- the upstream reads the parameters; control characters would end its request line
-        var.upstream_uri = core.utils.escape_uri_control_chars(uri)
+        -- the upstream reads what was sent; control characters would end its request line
+        var.upstream_uri = escape.escape_uri_control_chars(sent)
     end
     return true
 end

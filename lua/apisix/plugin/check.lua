@@ -5,6 +5,7 @@ local loader = require "apisix.plugin.loader"
 local meta_fields = require "apisix.plugin.meta"
 local plan = require "apisix.plugin.plan"
 
+local match = string.match
 local pairs = pairs
 local tostring = tostring
 local type = type
@@ -75,8 +76,8 @@ function _M.plugin_checker(item, schema_type)
 end
 
 -- The checker of /plugin_metadata: what belongs to a plugin that is not loaded has no effect anyway.
-function _M.check_metadata(item)
-    return check_one(item.id, item, core.schema.TYPE_METADATA, "ignore")
+function _M.check_metadata(value, key)
+    return check_one(match(key, "[^/]+$"), value, core.schema.TYPE_METADATA, "ignore")
 end
 
 return _M

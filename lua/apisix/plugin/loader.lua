@@ -5,6 +5,7 @@
 -- an object of a source, which wins over a module of its name.
 local core = require "apisix.core"
 
+local find = string.find
 local ipairs = ipairs
 local loaded = package.loaded
 local pairs = pairs
@@ -123,10 +124,20 @@ local function from_sources()
     return found
 end
 
+-- A module that fails to load leaves a light userdata behind, and whoever requires it next is told of a loop
+-- instead of the cause. Let it be read again, its parts included.
+local function forget_failures()
+    for name, module in pairs(loaded) do
+        if type(module) == "userdata" and find(name, "^apisix%.") then
+            loaded[name] = nil
+        end
+    end
+end
+
 local function load_module(name)
-    loaded[PREFIX .. name] = nil -- what failed to load before is read again
     local ok, plugin = pcall(require, PREFIX .. name)
     if not ok then
+        forget_failures()
         core.log.error("failed to load plugin [", name, "] err: ", plugin)
         return
     end

@@ -1,7 +1,7 @@
 -- Owns a router of two levels: first the host, then the path. Each host has a router of its own; an exact
 -- host is tried first, then wildcards from the longest, then the routes that name no host.
 -- Must never know where routes come from.
-local core = require "apisix.core"
+local clone = require("apisix.core.table").clone
 local new_router = require("apisix.utils.router").new
 local tree = require "resty.radixtree.tree"
 
@@ -34,7 +34,7 @@ local function router_of(self, host)
 end
 
 local function without_hosts(route)
-    local copy = core.table.clone(route)
+    local copy = clone(route)
     copy.hosts = nil
     return copy
 end
