@@ -50,15 +50,10 @@ local function insert(self, path, route, conds)
     if type(path) ~= "string" then
         error("invalid argument path", 3)
     end
-    local parsed = path_reader.parse(path, self.literal_colons)
     self.seq = self.seq + 1
-    local entry = {
-        path = path, size = #path, parsed = parsed, prefix_len = #parsed.prefix,
-        priority = route.priority or 0, order = route.order or 0, seq = self.seq,
-        id = route.id, route = route, conditions = conds,
-        metadata = route.metadata, handler = route.handler,
-    }
-    local holder, field = place(self, parsed, true)
+    local entry = path_reader.parse(path, self.literal_colons)
+    entry.path, entry.seq, entry.route, entry.conditions = path, self.seq, route, conds
+    local holder, field = place(self, entry, true)
     holder[field] = order.with(holder[field], entry)
 end
 
@@ -139,26 +134,29 @@ end
 function _M.free()
 end
 
-local function match_regex(parsed, path, matched)
-    local m = ngx.re.match(path, parsed.regex, "jo")
+local function match_regex(entry, path, matched)
+    local m = ngx.re.match(path, entry.regex, "jo")
     if not m or m[0] ~= path then
         return false
     end
-    for i = 1, matched and #parsed.names or 0 do
+    for i = 1, matched and #entry.names or 0 do
         if m[i] then
-            matched[parsed.names[i]] = m[i]
+            matched[entry.names[i]] = m[i]
         end
     end
     return true
 end
 
-local function capture(entry, path, matched)
-    local parsed = entry.parsed
-    if parsed.kind == "segments" then
-        return segments.capture(parsed, path, matched)
-    elseif parsed.capture then
-        matched[parsed.capture] = sub(path, entry.prefix_len + 1)
+local function tell(entry, path, opts, host)
+    local matched = opts.matched
+    if entry.segments then
+        segments.capture(entry, path, matched)
+    elseif entry.capture then
+        matched[entry.capture] = sub(path, #entry.prefix + 1)
     end
+    matched._path = entry.path
+    matched._method = opts.method
+    matched._host = host
 end
 
 -- The first entry of list whose conditions hold.
@@ -166,16 +164,17 @@ local function choose(list, path, opts, ...)
     local matched = opts.matched
     for i = 1, #list do
         local entry = list[i]
-        local ok, host = hold(entry.conditions, opts, ...)
-        if ok and entry.parsed.regex then
-            ok = match_regex(entry.parsed, path, matched)
+        local conds = entry.conditions
+        local ok, host = true, nil
+        if conds then
+            ok, host = hold(conds, opts, ...)
+        end
+        if ok and entry.regex then
+            ok = match_regex(entry, path, matched)
         end
         if ok then
             if matched then
-                capture(entry, path, matched)
-                matched._path = entry.path
-                matched._method = opts.method
-                matched._host = host
+                tell(entry, path, opts, host)
             end
             return entry
         end
@@ -237,7 +236,7 @@ end
 -- _path, _method, _host.
 function _M.match(self, path, opts)
     local entry = match_route(self, path, opts or NO_OPTS)
-    return entry and entry.metadata
+    return entry and entry.route.metadata
 end
 
 -- Call the handler of the route for path with the further arguments, which its filter_fun gets too, behind
@@ -250,7 +249,7 @@ function _M.dispatch(self, path, opts, ...)
     if not entry then
         return nil
     end
-    local handler = entry.handler
+    local handler = entry.route.handler
     if type(handler) ~= "function" then
         return nil, "missing handler"
     end

@@ -5,6 +5,7 @@ local ipmatcher = require "resty.ipmatcher"
 
 local error = error
 local ipairs = ipairs
+local next = next
 local type = type
 local byte = string.byte
 local find = string.find
@@ -76,16 +77,17 @@ local function read_addresses(addresses)
     return matcher
 end
 
--- Compile the conditions of a route (fields methods, hosts, remote_addrs, vars, filter_fun).
--- Raises on what is invalid: routes are checked before they come here.
+-- Compile the conditions of a route (fields methods, hosts, remote_addrs, vars, filter_fun); nil when it has
+-- none. Raises on what is invalid: routes are checked before they come here.
 function _M.compile(route)
-    return {
+    local conditions = {
         methods = read_methods(route.methods),
         hosts = read_hosts(route.hosts),
         addresses = read_addresses(route.remote_addrs),
         vars = read_vars(route.vars),
         filter = route.filter_fun,
     }
+    return next(conditions) ~= nil and conditions or nil
 end
 
 local function matches(host, request_host)

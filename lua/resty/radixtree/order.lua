@@ -8,17 +8,21 @@ local _M = {}
 
 -- Is a tried before b? See resty/radixtree.lua for the rule.
 local function precedes(a, b)
-    if a.prefix_len ~= b.prefix_len then
-        return a.prefix_len > b.prefix_len
+    local a_length, b_length = #a.prefix, #b.prefix
+    if a_length ~= b_length then
+        return a_length > b_length
     end
-    if a.priority ~= b.priority then
-        return a.priority > b.priority
+    local a_route, b_route = a.route, b.route
+    local a_priority, b_priority = a_route.priority or 0, b_route.priority or 0
+    if a_priority ~= b_priority then
+        return a_priority > b_priority
     end
-    if a.size ~= b.size then
-        return a.size > b.size
+    if #a.path ~= #b.path then
+        return #a.path > #b.path
     end
-    if a.order ~= b.order then
-        return a.order < b.order
+    local a_order, b_order = a_route.order or 0, b_route.order or 0
+    if a_order ~= b_order then
+        return a_order < b_order
     end
     return a.seq < b.seq
 end
@@ -40,12 +44,16 @@ function _M.with(list, entry)
     return copy
 end
 
+local function is_of(entry, route)
+    return entry.route == route or (route.id ~= nil and entry.route.id == route.id)
+end
+
 -- A list without the first entry of route, known by table or by id; nil when nothing is left.
 -- Second value: was it there?
 function _M.without(list, route)
     local copy, n, found = {}, 0, false
     for _, entry in ipairs(list or NOTHING) do
-        if not found and (entry.route == route or (route.id ~= nil and entry.id == route.id)) then
+        if not found and is_of(entry, route) then
             found = true
         else
             n = n + 1

@@ -41,10 +41,10 @@ end
 
 -- Add one route of resty.radixtree.
 function Hosts:add_route(route)
-    local copy = without_hosts(route)
     if not route.hosts then
-        return self.any:add_route(copy)
+        return self.any:add_route(route)
     end
+    local copy = without_hosts(route)
     for _, host in ipairs(route.hosts) do
         router_of(self, host):add_route(copy)
     end
