@@ -156,7 +156,8 @@ function Stream:wait_readable(seconds)
 end
 
 -- Wait until bytes can be sent (or a connect has ended). Returns as wait_readable does.
-function Stream:wait_writable(seconds)
+-- place: told of the waiting task's death in the stream's stead (see server.task); it tells the stream.
+function Stream:wait_writable(seconds, place)
     if self.writable then
         return true
     end
@@ -169,7 +170,7 @@ function Stream:wait_writable(seconds)
     if not self.armed or self.armed_at > deadline then
         arm(self, deadline)
     end
-    return task_wait(self)
+    return task_wait(place or self)
 end
 
 -- Keep the stream unused for at most `seconds`; owner:on_idle_event(stream) hears of bytes, end or timeout.

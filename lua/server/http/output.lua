@@ -1,84 +1,79 @@
--- Owns the way of a response to the client: header filter, head, body filter, framing, sending.
--- Small pieces are gathered, as nginx postpones them, and go out with one send.
+-- Owns the way of a response to the client: header filter, body filter, framing. Small pieces are
+-- gathered, as nginx postpones them, and go out with one send (server.http.sender).
 local ffi = require "ffi"
-local clock = require "server.clock"
+local head = require "server.http.head"
+local log = require "server.log"
 local phases = require "server.phases"
-local settings = require "server.settings"
+local sender = require "server.http.sender"
 local status = require "server.http.status"
 
 local ffi_string = ffi.string
-local status_line, has_body = status.line, status.has_body
-local os_date, floor = os.date, math.floor
+local flush = sender.flush
 local run_phase = phases.run
-local tostring, type, concat = tostring, type, table.concat
+local tostring, type, ipairs = tostring, type, ipairs
+local sub, concat = string.sub, table.concat
 
 local POSTPONE = 1460 -- bytes, nginx's postpone_output
 local COPY_MAX = 16384 -- a piece up to this size is copied behind the head and goes with it
+local KEEP_MAX = 65536 -- bytes; who sent more gives its buffer's memory back
 
-local _M = {}
+local _M = { flush = flush }
 
-local date_second, date_text = -1, ""
-
-local function date()
-    local second = floor(clock.now())
-    if second ~= date_second then
-        date_second = second
-        date_text = os_date("!%a, %d %b %Y %H:%M:%S GMT", second)
-    end
-    return date_text
+local function count_body(r, size)
+    r.body_bytes_sent = r.body_bytes_sent + size
 end
 
--- Fields that this file writes itself, whatever the application put there.
-local OWN = { ["connection"] = true, ["transfer-encoding"] = true, ["keep-alive"] = true }
-
--- Decide how the body is delimited and write the head into r.out.
-local function write_head(r)
-    local out, resp = r.out, r.resp
-    local code = r.status
-    local length, typed, server, dated = false, false, false, false
-    out:put(status_line(code))
-    for i = 1, resp.n, 3 do
-        local key = resp[i]
-        if not OWN[key] then
-            out:put(resp[i + 1], ": ", resp[i + 2], "\r\n")
-            if key == "content-length" then
-                length = true
-            elseif key == "content-type" then
-                typed = true
-            elseif key == "server" then
-                server = true
-            elseif key == "date" then
-                dated = true
-            end
+-- Put a piece of the body into r.out. What exceeds the Content-Length would be taken for the next
+-- response, so it is cut.
+local function frame(r, chunk)
+    local size = #chunk
+    if size == 0 or r.no_body then
+        return
+    end
+    if r.framing == "chunked" then
+        count_body(r, size)
+        r.out:putf("%x\r\n", size):put(chunk, "\r\n")
+        return
+    end
+    if r.framing == "length" then
+        if size > r.left then
+            log.err("the body is longer than its Content-Length: ", size - r.left, " bytes cut off")
+            chunk, size = sub(chunk, 1, r.left), r.left
         end
+        r.left = r.left - size
     end
-    if not server then
-        out:put("Server: ", settings.server_tokens, "\r\n")
-    end
-    if not dated then
-        out:put("Date: ", date(), "\r\n")
-    end
-    if not has_body(code, r.method) then
-        r.no_body = true
-    elseif length then
-        r.framing = "length"
-    elseif r.http_minor == 1 then
-        r.framing = "chunked"
-        out:put("Transfer-Encoding: chunked\r\n")
-    else
-        r.framing = "close"
+    count_body(r, size)
+    r.out:put(chunk)
+end
+
+local CLEARED = { "content-type", "content-length", "content-encoding", "last-modified", "etag", "accept-ranges" }
+local CLOSING = { [400] = true, [413] = true, [414] = true, [500] = true, [501] = true } -- as nginx
+
+-- Make r a response with an error's (or redirect's) page. Returns the page.
+local function become_page(r, code, detail)
+    r.status = code
+    if CLOSING[code] then
         r.keepalive = false
     end
-    if not typed and r.default_type and not r.no_body then
-        out:put("Content-Type: ", r.default_type, "\r\n")
+    for _, key in ipairs(CLEARED) do
+        r.resp:remove(key)
     end
-    if r.upgraded then
-        out:put("Connection: upgrade\r\n\r\n")
-    elseif r.keepalive then
-        out:put("Connection: keep-alive\r\n\r\n")
-    else
-        out:put("Connection: close\r\n\r\n")
+    if code == 204 or code == 304 or code < 200 then
+        return ""
     end
+    local page = status.page(code, detail)
+    r.resp:add("content-type", "Content-Type", "text/html")
+    r.resp:add("content-length", "Content-Length", tostring(#page))
+    return page
+end
+
+-- The header filter called ngx.exit: its page replaces the body, whatever comes of that.
+local function exit_in_filter(r)
+    local page = become_page(r, r.filter_exit)
+    r.filter_exit = nil
+    head.write(r)
+    frame(r, page)
+    r.ended, r.body_filtered = true, true
 end
 
 -- Run the header filter and write the head, once. The status is r.status, or 200 when nothing set it.
@@ -93,56 +88,35 @@ function _M.send_headers(r)
         run_phase(r, "header_filter")
     end
     r.header_sent = true
+    if r.filter_exit then
+        return exit_in_filter(r)
+    end
     r.body_filtered = phases.app.body_filter ~= nil and not r.skip_body_filter
-    write_head(r)
+    head.write(r)
 end
 
--- Send what is gathered. Returns true, or nil and why not; then the client is gone.
-local function flush(r)
-    local out = r.out
-    local pointer, size = out:ref()
-    if size == 0 then
-        return true
-    end
-    if r.aborted then
-        out:reset()
-        return nil, "client aborted"
-    end
-    local ok, err = r.stream:send(pointer, size, settings.send_timeout)
-    r.bytes_sent = r.bytes_sent + size
-    out:reset()
-    if not ok then
-        r.aborted, r.keepalive = true, false
-        return nil, err
-    end
-    return true
-end
-_M.flush = flush
-
-local function frame(r, chunk)
-    local size = #chunk
-    if size == 0 or r.no_body then
-        return
-    end
-    r.body_bytes_sent = r.body_bytes_sent + size
-    if r.framing == "chunked" then
-        r.out:putf("%x\r\n", size):put(chunk, "\r\n")
+local function flatten(value, parts)
+    if type(value) == "table" then
+        for _, each in ipairs(value) do
+            flatten(each, parts)
+        end
     else
-        r.out:put(chunk)
+        parts[#parts + 1] = tostring(value)
     end
+    return parts
 end
 
 local function filter(r, chunk, last)
     r.arg1, r.arg2 = chunk, last
     run_phase(r, "body_filter")
     local filtered = r.arg1
-    if type(filtered) == "table" then
-        filtered = concat(filtered)
-    end
     if r.arg2 and not last then
         r.ended = true -- the filter cut the body here
     end
-    return filtered == nil and "" or tostring(filtered)
+    if type(filtered) == "string" then
+        return filtered
+    end
+    return filtered == nil and "" or concat(flatten(filtered, {}))
 end
 
 -- Send a piece of the body (a string). last: nothing follows it. Returns true, or nil and why not.
@@ -177,12 +151,20 @@ function _M.forward(r, pointer, size, last)
     if r.no_body then
         return true
     end
-    r.body_bytes_sent = r.body_bytes_sent + size
     local out = r.out
     if r.framing == "chunked" then
+        count_body(r, size)
         out:putf("%x\r\n", size):putcdata(pointer, size):put("\r\n")
         return r.ended or flush(r)
     end
+    if r.framing == "length" then
+        if size > r.left then
+            frame(r, ffi_string(pointer, size))
+            return flush(r)
+        end
+        r.left = r.left - size
+    end
+    count_body(r, size)
     if size <= COPY_MAX then
         out:putcdata(pointer, size)
         return r.ended or flush(r)
@@ -191,13 +173,7 @@ function _M.forward(r, pointer, size, last)
     if not ok then
         return nil, err
     end
-    ok, err = r.stream:send(pointer, size, settings.send_timeout)
-    r.bytes_sent = r.bytes_sent + size
-    if not ok then
-        r.aborted, r.keepalive = true, false
-        return nil, err
-    end
-    return true
+    return sender.send(r, pointer, size)
 end
 
 -- End the response: last call of the body filter, last chunk, send. Returns true, or nil and why not.
@@ -205,29 +181,32 @@ function _M.finish(r)
     if not r.header_sent then
         _M.send_headers(r)
     end
+    if r.done then
+        return flush(r)
+    end
     if not r.ended then
         if r.body_filtered then
             frame(r, filter(r, "", true))
         end
         r.ended = true
     end
-    if r.framing == "chunked" and not r.no_body then
+    r.done = true
+    if r.framing == "chunked" then
         r.out:put("0\r\n\r\n")
+    elseif r.framing == "length" and r.left > 0 then
+        log.err("the body is shorter than its Content-Length: ", r.left, " bytes are missing")
+        r.truncated, r.keepalive = true, false
     end
-    return flush(r)
+    local ok, err = flush(r)
+    if r.bytes_sent > KEEP_MAX then
+        r.out:free()
+    end
+    return ok, err
 end
 
 -- Answer with a page for an error (or a redirect). detail: replaces the reason phrase on it, or nil.
 function _M.send_page(r, code, detail)
-    r.status = code
-    if code == 204 or code == 304 or code < 200 then
-        return _M.finish(r)
-    end
-    local page = status.page(code, detail)
-    r.resp:remove("content-type")
-    r.resp:set("content-type", "Content-Type", "text/html")
-    r.resp:set("content-length", "Content-Length", tostring(#page))
-    _M.send_headers(r)
+    local page = become_page(r, code, detail)
     _M.write(r, page, true)
     return _M.finish(r)
 end

@@ -4,7 +4,7 @@ local _M = {}
 local REASONS = {
     [100] = "Continue", [101] = "Switching Protocols",
     [200] = "OK", [201] = "Created", [202] = "Accepted", [204] = "No Content", [206] = "Partial Content",
-    [300] = "Multiple Choices", [301] = "Moved Permanently", [302] = "Found", [303] = "See Other",
+    [300] = "Multiple Choices", [301] = "Moved Permanently", [302] = "Moved Temporarily", [303] = "See Other",
     [304] = "Not Modified", [307] = "Temporary Redirect", [308] = "Permanent Redirect",
     [400] = "Bad Request", [401] = "Unauthorized", [402] = "Payment Required", [403] = "Forbidden",
     [404] = "Not Found", [405] = "Not Allowed", [406] = "Not Acceptable", [408] = "Request Time-out",
