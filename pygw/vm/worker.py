@@ -60,17 +60,7 @@ class Worker:
         self._stopped = Event()
         self._failure: str | None = None
         self._listen_fds = list(listen_fds)
-        self._config = {
-            "id": worker_id,
-            "count": settings.workers,
-            "prefix": f"{settings.base}/",
-            "app": app,
-            "listen_fds": self._listen_fds,
-            "log_fd": error_fd,
-            "log_level": _LEVELS.index(settings.error_log_level),
-            "http": asdict(settings.http),
-            "shared_dicts": dict(settings.shared_dicts),
-        }
+        self._config = boot_config(settings, worker_id, self._listen_fds, app, error_fd)
         self.runtime = create_runtime(settings.lua_paths, settings.lua_cpaths, settings.plugin_dirs)
         self.bridge = Bridge(
             self.runtime,
@@ -112,6 +102,23 @@ class Worker:
     def _on_started(self, failure: str | None) -> None:
         self._failure = failure
         self._started.set()
+
+
+def boot_config(
+    settings: Settings, worker_id: int, listen_fds: Sequence[int], app: str | None, error_fd: int
+) -> dict[str, Any]:
+    """What `start` of lua/server/main.lua wants to know."""
+    return {
+        "id": worker_id,
+        "count": settings.workers,
+        "prefix": f"{settings.base}/",
+        "app": app,
+        "listen_fds": list(listen_fds),
+        "log_fd": error_fd,
+        "log_level": _LEVELS.index(settings.error_log_level),
+        "http": asdict(settings.http),
+        "shared_dicts": dict(settings.shared_dicts),
+    }
 
 
 def _resolve(host: str, kind: str = "A") -> list[str]:

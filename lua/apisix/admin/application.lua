@@ -1,0 +1,51 @@
+-- Owns the Lua side of a checker (pygw/vm/checker.py): an application that loads the plugins, serves no
+-- request and answers what Python asks. Must never watch the store or start a timer of its own.
+local bridge = require "server.bridge"
+local core = require "apisix.core"
+
+local error = error
+local ngx = ngx
+local pairs = pairs
+local require = require
+local tostring = tostring
+local traceback = debug.traceback
+local xpcall = xpcall
+
+-- A question that fn answers with one value. An error in a plugin goes to the log with its traceback, and to
+-- Python as its message.
+local function answering(what, fn)
+    return function(...)
+        local ok, answer = xpcall(fn, function(err)
+            core.log.error(what, " failed: ", traceback(tostring(err)))
+            return err
+        end, ...)
+        if not ok then
+            error(answer, 0)
+        end
+        return answer
+    end
+end
+
+local function init_worker()
+    local plugin = require "apisix.plugin"
+    plugin.add_source(require("server.python_plugins").list)
+    plugin.load()
+    local check = require "apisix.admin.check"
+    local entries = bridge.entries
+    entries.check = answering("checking a configuration", function(resource, id, text)
+        local conf, err = core.json.decode(text)
+        if err then
+            return err
+        end
+        return check(resource, id, conf)
+    end)
+    for name, fn in pairs(require "apisix.admin.describe") do
+        entries[name] = answering("describing", fn)
+    end
+end
+
+local function content()
+    return ngx.exit(404)
+end
+
+return { init_worker = init_worker, content = content }

@@ -1,0 +1,81 @@
+"""Owns the entry point of the Admin API's process, and its life: start, serve, stop.
+
+Nothing that starts gevent or grpc may be imported before `begin()` has tied the process down.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+from pygw.process.entry import Child, begin
+
+if TYPE_CHECKING:
+    from gevent.pywsgi import WSGIServer
+
+    from pygw.admin.wsgi import Application
+
+
+def main() -> None:
+    """Serve until the master says stop; a start that fails is reported to it."""
+    child = begin()
+    from gevent import monkey
+
+    monkey.patch_all()
+    with child.reporting():
+        serve(child)
+
+
+def serve(child: Child) -> None:
+    """Run the Admin API on the sockets given; TERM stops at once, QUIT after what is under way."""
+    import gevent
+    from gevent.event import AsyncResult
+    from gevent.pywsgi import WSGIServer
+
+    from pygw.admin.api import Api
+    from pygw.admin.wsgi import Application
+    from pygw.config.choose import open_store
+    from pygw.pluginmanager import find_plugins, load_extensions
+    from pygw.vm.checker import Checker
+
+    settings = child.settings
+    plugins = find_plugins(load_extensions(settings.python_plugins, settings.base))
+    checker = Checker(settings, plugins)
+    store = open_store(settings)
+    application = Application(Api(settings, store, checker), cors=settings.admin.cors)
+    log = logging.getLogger("pygw.admin")
+    servers = [
+        WSGIServer(_listener(fd), application, log=None, error_log=log) for fd in child.listen_fds
+    ]
+    for server in servers:
+        server.start()
+    patience: AsyncResult = AsyncResult()
+    gevent.signal_handler(signal.SIGTERM, patience.set, 0.0)
+    gevent.signal_handler(signal.SIGQUIT, patience.set, settings.worker_shutdown_timeout)
+    gevent.signal_handler(signal.SIGUSR1, child.log.reopen)
+    child.ready()
+    _stop(servers, application, patience.get())
+    if store is not None:
+        store.close()
+    checker.close()
+
+
+def _listener(fd: int) -> socket.socket:
+    listener = socket.socket(fileno=fd)
+    listener.setblocking(False)
+    return listener
+
+
+def _stop(servers: list[WSGIServer], application: Application, patience: float) -> None:
+    """Accept no more; let requests under way finish; connections that only wait are cut."""
+    for server in servers:
+        server.close()
+    application.idle.wait(patience)
+    for server in servers:
+        server.stop(timeout=0)
+
+
+if __name__ == "__main__":
+    main()

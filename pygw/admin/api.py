@@ -1,0 +1,143 @@
+"""Owns the answering of one request: who asks, what for, and which refusal an error becomes.
+
+Must never know HTTP's wire: `wsgi.py` does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pygw.admin import documents
+from pygw.admin.access import Access
+from pygw.admin.address import parse
+from pygw.admin.catalogue import Catalogue
+from pygw.admin.handlers import NO_BODY, Handlers
+from pygw.admin.records import Records
+from pygw.admin.refusal import Refusal
+from pygw.config.model import Settings
+from pygw.config.store import Store, StoreError
+from pygw.vm.checker import Checker, CheckFailedError
+
+log = logging.getLogger(__name__)
+
+ROOT = "/apisix/admin"
+MAX_BODY = 1536 * 1024  # bytes: APISIX's
+NOTHING = object()  # an answer without a body
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request; `read_body(limit)` gives the body, of which at most limit + 1 bytes are read."""
+
+    method: str
+    path: str
+    remote_addr: str
+    read_body: Callable[[int], bytes]
+    query: Mapping[str, str] = field(default_factory=dict)
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status and a value to send as JSON."""
+
+    status: int
+    body: Any = NOTHING
+
+
+class Api:
+    """The Admin API on a store; without one it says where the configuration is instead."""
+
+    def __init__(self, settings: Settings, store: Store | None, checker: Checker) -> None:
+        self._access = Access(settings.admin)
+        self._checker = checker
+        self._catalogue = Catalogue(checker)
+        self._file = settings.yaml_path
+        self._handlers = Handlers(Records(store, settings.etcd.prefix), checker) if store else None
+        self._methods: dict[str, Callable[..., tuple[int, Any]]] = {}
+        if self._handlers:
+            self._methods = {
+                "GET": self._handlers.get,
+                "PUT": self._handlers.put,
+                "POST": self._handlers.post,
+                "PATCH": self._handlers.patch,
+                "DELETE": self._handlers.delete,
+            }
+
+    def answer(self, request: Request) -> Answer:
+        """Answer a request; never raises."""
+        try:
+            return self._answer(request)
+        except Refusal as refusal:
+            return Answer(refusal.status, refusal.body)
+        except StoreError as error:
+            log.error("%s %s: %s", request.method, request.path, error)
+            return Answer(503, {"error_msg": str(error)})
+        except CheckFailedError as error:
+            return Answer(500, {"error_msg": f"a plugin failed at its check_schema: {error}"})
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            return Answer(500, {"error_msg": "internal error: the error log has its traceback"})
+
+    def _answer(self, request: Request) -> Answer:
+        self._access.check_address(request.remote_addr)
+        if request.path == ROOT and request.method == "HEAD":
+            return Answer(200)
+        segments = [segment for segment in request.path.split("/") if segment]
+        if segments[:2] != ["apisix", "admin"] or len(segments) < 3:
+            raise Refusal(404, f"not found: the Admin API is below {ROOT}/")
+        self._access.check_key(request.key, request.method)
+        return self._dispatch(request, segments[2:])
+
+    def _dispatch(self, request: Request, segments: list[str]) -> Answer:
+        if segments[:2] == ["schema", "validate"] and request.method == "POST":
+            text = _read(request)
+            _decode(text, self._checker)
+            self._catalogue.validate(segments[2:], text)
+            return Answer(200)
+        describe = {"schema": self._catalogue.schema, "plugins": self._catalogue.plugins}
+        if segments[0] in describe:
+            if request.method != "GET":
+                raise Refusal(404, "not found")
+            return Answer(200, describe[segments[0]](segments[1:], request.query))
+        if self._handlers is None:
+            raise Refusal(404, f"no store to administer: the configuration is {self._file}")
+        return self._handle(request, segments)
+
+    def _handle(self, request: Request, segments: list[str]) -> Answer:
+        if segments[0] == "stream_routes":
+            raise Refusal(400, "stream mode is disabled, can not add stream routes")
+        address = parse(segments)
+        handler = self._methods.get(request.method)
+        if handler is None or (address.sub_path and request.method != "PATCH"):
+            raise Refusal(404, "not found")
+        if request.method in address.resource.unsupported:
+            raise Refusal(
+                405, f"not supported `{request.method}` method for {address.resource.kind}"
+            )
+        text = _read(request)
+        body = _decode(text, self._checker) if text else NO_BODY
+        return Answer(*handler(address, body, request.query))
+
+
+def _read(request: Request) -> bytes:
+    try:
+        text = request.read_body(MAX_BODY)
+    except (OSError, ValueError) as error:
+        raise Refusal(400, f"invalid request body: {error}") from None
+    if len(text) > MAX_BODY:
+        raise Refusal(413, f"invalid request body: larger than the maximum size {MAX_BODY} allowed")
+    return text
+
+
+def _decode(text: bytes, checker: Checker) -> Any:
+    """The value of a body; why it is no JSON is said in Lua's words, as APISIX does."""
+    try:
+        return documents.read(text)
+    except ValueError as error:
+        reason = checker.syntax_error(text) or str(error)
+        shown = text.decode("utf-8", "replace")
+        raise Refusal(400, f"invalid request body: {reason}", req_body=shown) from None

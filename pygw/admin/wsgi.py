@@ -1,0 +1,96 @@
+"""Owns the translation between WSGI and the API: headers, bodies, CORS. Must never decide."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qsl
+
+from gevent.event import Event
+
+from pygw import __version__
+from pygw.admin.api import NOTHING, Answer, Api, Request
+
+Environ = dict[str, Any]
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+_CORS = [
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Allow-Credentials", "true"),
+    ("Access-Control-Max-Age", "3600"),
+]
+_CORS_ANSWER = [*_CORS, ("Access-Control-Expose-Headers", "*")]
+_CORS_PREFLIGHT = [
+    *_CORS,
+    ("Access-Control-Allow-Methods", "POST, GET, PUT, OPTIONS, DELETE, PATCH"),
+    ("Access-Control-Allow-Headers", "*"),
+    ("Content-Type", "text/plain"),
+]
+
+
+class Application:
+    """The WSGI application. `idle` is set whenever no request is under way."""
+
+    def __init__(self, api: Api, *, cors: bool) -> None:
+        self._api, self._cors = api, cors
+        self._active = 0
+        self.idle = Event()
+        self.idle.set()
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        self._active += 1
+        self.idle.clear()
+        try:
+            return self._respond(environ, start_response)
+        finally:
+            self._active -= 1
+            if not self._active:
+                self.idle.set()
+
+    def _respond(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        preflight = self._cors and environ["REQUEST_METHOD"] == "OPTIONS"
+        answer = self._api.answer(_request(environ))
+        if preflight and answer.status != 403:
+            start_response("200 OK", [("Content-Length", "0"), *_CORS_PREFLIGHT])
+            return [b""]
+        body = _encode(answer)
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("Server", f"pygw/{__version__}"),
+            ("X-API-VERSION", "v3"),
+            *(_CORS_ANSWER if self._cors else ()),
+        ]
+        if answer.status == 413:  # the rest of the body is not worth reading
+            headers.append(("Connection", "close"))
+        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
+        return [body]
+
+
+def _request(environ: Environ) -> Request:
+    query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+    return Request(
+        method=environ["REQUEST_METHOD"],
+        path=environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace"),
+        remote_addr=environ["REMOTE_ADDR"],
+        read_body=lambda limit: environ["wsgi.input"].read(limit + 1),
+        query=query,
+        key=query.get("api_key") or environ.get("HTTP_X_API_KEY") or _cookie(environ),
+    )
+
+
+def _cookie(environ: Environ) -> str | None:
+    try:
+        found = SimpleCookie(environ.get("HTTP_COOKIE", "")).get("x_api_key")
+    except CookieError:
+        return None
+    return found.value if found else None
+
+
+def _encode(answer: Answer) -> bytes:
+    if answer.body is NOTHING:
+        return b""
+    return json.dumps(answer.body, ensure_ascii=False).encode("utf-8", "replace") + b"\n"

@@ -1,0 +1,132 @@
+"""Owns a Lua VM that checks configuration: the plugins of config.yaml, loaded, and no server.
+
+Plugins say themselves what they accept, so whoever takes configuration from somebody asks here
+first. No event loop drives this VM: timers that plugins start never fire. Must never read or write
+the store.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from lupa.luajit21 import LuaError
+
+from pygw.config.model import Settings
+from pygw.hub.clock import Clock
+from pygw.hub.epoll import EpollHub
+from pygw.hub.guard import no_switch
+from pygw.hub.timers import NgxTimers
+from pygw.paths import LUA_DIR
+from pygw.plugin import Plugin
+from pygw.vm.bridge import Bridge
+from pygw.vm.python_plugins import describe
+from pygw.vm.runtime import create_runtime
+from pygw.vm.worker import StartError, boot_config
+
+log = logging.getLogger(__name__)
+
+_APPLICATION = LUA_DIR / "apisix/admin/application.lua"
+
+
+class CheckFailedError(Exception):
+    """A plugin raised an error instead of judging; its traceback is in the error log."""
+
+
+class Checker:
+    """Judges configuration documents (JSON texts) as `lua/apisix/admin/check.lua` does.
+
+    plugins: the Python plugins by name; they are asked for their schema only, never started.
+    error_fd: where Lua's log lines go. Every method may be called from any greenlet and none waits.
+    Raises StartError when Lua cannot start; a plugin that cannot be loaded is in the log.
+    """
+
+    def __init__(
+        self, settings: Settings, plugins: Mapping[str, Plugin] | None = None, *, error_fd: int = 2
+    ) -> None:
+        self._clock = Clock()
+        self._hub = EpollHub(self._clock)
+        timers = NgxTimers(self._hub, settings.max_pending_timers, settings.max_running_timers)
+        runtime = create_runtime(settings.lua_paths, settings.lua_cpaths, settings.plugin_dirs)
+        described = describe((plugins or {}).values())
+        failures: list[str | None] = []
+        self._bridge = Bridge(
+            runtime,
+            self._hub,
+            timers,
+            {
+                "local_conf": settings.to_json,
+                "started": failures.append,
+                "python_plugins": lambda: described,
+            },
+            {},
+        )
+        config = boot_config(settings, 0, [], str(_APPLICATION), error_fd)
+        with no_switch():
+            self._bridge.entries["start"](self._bridge.to_lua(config))
+        if failures != [None]:
+            self.close()
+            raise StartError(failures[0] if failures else "a plugin waited while it was loaded")
+
+    def check(self, resource: str, item_id: str | None, document: bytes) -> str | None:
+        """What is wrong with an item of a directory such as "routes"; None when nothing is.
+
+        item_id: its short key; of a secret "<manager>/<id>", of a credential its own.
+        Raises CheckFailedError.
+        """
+        fault: str | None = self._ask(
+            "check", resource, None if item_id is None else item_id.encode(), document
+        )
+        return fault
+
+    def fault(self, schema: str, document: bytes) -> str | None:
+        """What is wrong with a document by the schema of this name ("route") alone."""
+        fault: str | None = self._ask("fault", schema.encode(), document)
+        return fault
+
+    def syntax_error(self, text: bytes) -> str | None:
+        """Why Lua cannot read a text as JSON; None when it can."""
+        error: str | None = self._ask("syntax_error", text)
+        return error
+
+    def schema(self, name: str) -> Any:
+        """The schema of this name; None when there is none."""
+        return _read(self._ask("schema", name.encode()))
+
+    def plugin_schema(self, name: str, kind: str | None) -> tuple[bool, Any]:
+        """Whether a plugin is loaded, and its schema (None without one); kind "consumer": that."""
+        text = self._ask("plugin_schema", name.encode(), kind.encode() if kind else None)
+        return text is not None, _read(text)
+
+    def plugin_names(self) -> list[str]:
+        """The loaded plugins, the one that runs first in front."""
+        names: list[str] = _read(self._ask("plugin_names"))
+        return names
+
+    def plugins(self) -> dict[str, Any]:
+        """The loaded plugins' version, priority, schemas, type and scope, by name."""
+        plugins: dict[str, Any] = _read(self._ask("plugins"))
+        return plugins
+
+    def close(self) -> None:
+        """Let go of the VM's descriptors. Again is harmless."""
+        self._hub.stop()
+
+    def _ask(self, operation: str, *arguments: Any) -> Any:
+        self._clock.update()
+        try:
+            with no_switch():
+                answer = self._bridge.entries[operation](*arguments)
+        except LuaError as error:
+            raise CheckFailedError(_text(str(error))) from None
+        return _text(answer) if isinstance(answer, str) else answer
+
+
+def _text(lua_string: str) -> str:
+    return lua_string.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _read(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
