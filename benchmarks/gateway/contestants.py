@@ -129,7 +129,7 @@ def contestants() -> list[Contestant]:
         Nginx("nginx proxy_pass", lua=False),
         Nginx("nginx + ngx_lua", lua=True),
         Pygw("pygw, three phases", gateway=False),
-        # Pygw("pygw, gateway with a Lua plugin", gateway=True),
+        Pygw("pygw, gateway with a Lua plugin", gateway=True),
     ]
 
 
