@@ -75,12 +75,29 @@ local function update_kept_headers(ctx, name, value, override)
     end
 end
 
+-- The variables that a header's name stands behind, by the name as plugins write it: few, and bounded.
+local VARIABLES_MAX = 1000
+local variables, variables_n = {}, 0
+
+local function variables_of(name)
+    local found = variables[name]
+    if not found then
+        local variable = "http_" .. lower(name)
+        found = { variable, (gsub(variable, "-", "_")) }
+        if variables_n < VARIABLES_MAX then
+            variables_n = variables_n + 1
+            variables[name] = found
+        end
+    end
+    return found
+end
+
 local function forget_variable(ctx, name)
     local var = ctx and ctx.var
     if var then
-        local variable = "http_" .. lower(name)
-        var[variable] = nil
-        var[(gsub(variable, "-", "_"))] = nil
+        local found = variables_of(name)
+        var[found[1]] = nil
+        var[found[2]] = nil
     end
 end
 

@@ -127,12 +127,27 @@ function Headers:count()
     return self.n / 3
 end
 
+-- Names folded so far: lower case, "-" for "_". Bounded, as above.
+local folded_names, folded_count = {}, 0
+
+local function fold(name)
+    local folded = folded_names[name]
+    if not folded then
+        folded = gsub(lower_string(name), "_", "-")
+        if folded_count < LOWER_MAX then
+            folded_count = folded_count + 1
+            folded_names[name] = folded
+        end
+    end
+    return folded
+end
+
 local FOLDING = {
     __index = function(self, key)
         if type(key) ~= "string" then
             return nil
         end
-        return rawget(self, (gsub(lower_string(key), "_", "-")))
+        return rawget(self, fold(key))
     end,
 }
 
