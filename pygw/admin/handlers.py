@@ -65,6 +65,7 @@ class Handlers:
         kind = address.resource.kind
         if address.id is not None or (isinstance(document, dict) and "id" in document):
             raise Refusal(400, f"wrong {kind} id, do not need it")
+        _forbid_times(document)
         address = self._checked(address, document)
         for _ in range(_ATTEMPTS):
             item_id = f"{self._records.revision() + 1:020d}"  # as APISIX makes them
@@ -160,12 +161,15 @@ def _identified(address: Address, document: Any, *, stamped: bool = False) -> Ad
     return address
 
 
-def _forbid_times(document: dict[str, Any]) -> None:
-    for place, prefix in ((None, ""), ("upstream", "upstream."), ("plugins", "plugins.")):
-        table = document if place is None else document.get(place)
+def _forbid_times(document: Any) -> None:
+    if not isinstance(document, dict):
+        return
+    for place in ("", "upstream", "plugins"):
+        table = document.get(place) if place else document
         for name in _TIMES:
             if isinstance(table, dict) and name in table:
-                raise Refusal(400, f"the property is forbidden:  {prefix}{name}")
+                forbidden = f"{place}.{name}" if place else name
+                raise Refusal(400, f"the property is forbidden:  {forbidden}")
 
 
 def _missing_id(address: Address) -> str:
@@ -185,9 +189,10 @@ def _patched(value: dict[str, Any], sub_path: str, body: Any) -> dict[str, Any]:
             value = documents.patch(value, sub_path, body)
         except documents.PathError as error:
             raise Refusal(400, f"invalid sub-path: /{error}") from None
-        return {"create_time": now, **value, "update_time": now}
-    merged = {"create_time": now, **documents.merge(value, body)}
-    return {**merged, "update_time": body.get("update_time") or now}
+        return {**value, "create_time": value.get("create_time", now), "update_time": now}
+    value = documents.merge(value, body)
+    created, updated = value.get("create_time", now), body.get("update_time") or now
+    return {**value, "create_time": created, "update_time": updated}
 
 
 def _ttl(query: Query) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
@@ -12,6 +11,7 @@ from urllib.parse import parse_qsl
 from gevent.event import Event
 
 from pygw import __version__
+from pygw.admin import documents
 from pygw.admin.api import NOTHING, Answer, Api, Request
 
 Environ = dict[str, Any]
@@ -43,19 +43,19 @@ class Application:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         self._active += 1
         self.idle.clear()
-        try:
-            return self._respond(environ, start_response)
-        finally:
-            self._active -= 1
-            if not self._active:
-                self.idle.set()
+        return _Body([self._respond(environ, start_response)], self._on_sent)
 
-    def _respond(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def _on_sent(self) -> None:
+        self._active -= 1
+        if not self._active:
+            self.idle.set()
+
+    def _respond(self, environ: Environ, start_response: StartResponse) -> bytes:
         preflight = self._cors and environ["REQUEST_METHOD"] == "OPTIONS"
         answer = self._api.answer(_request(environ))
         if preflight and answer.status != 403:
             start_response("200 OK", [("Content-Length", "0"), *_CORS_PREFLIGHT])
-            return [b""]
+            return b""
         body = _encode(answer)
         headers = [
             ("Content-Type", "application/json"),
@@ -67,19 +67,33 @@ class Application:
         if answer.status == 413:  # the rest of the body is not worth reading
             headers.append(("Connection", "close"))
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
-        return [body]
+        return body
+
+
+class _Body(list[bytes]):
+    """A response's body, which the server closes once it is sent, or cannot be."""
+
+    def __init__(self, parts: Iterable[bytes], on_sent: Callable[[], None]) -> None:
+        super().__init__(parts)
+        self.close = on_sent
 
 
 def _request(environ: Environ) -> Request:
     query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
     return Request(
         method=environ["REQUEST_METHOD"],
-        path=environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace"),
+        path=_header(environ, "PATH_INFO") or "/",
         remote_addr=environ["REMOTE_ADDR"],
         read_body=lambda limit: environ["wsgi.input"].read(limit + 1),
         query=query,
-        key=query.get("api_key") or environ.get("HTTP_X_API_KEY") or _cookie(environ),
+        key=query.get("api_key") or _header(environ, "HTTP_X_API_KEY") or _cookie(environ),
     )
+
+
+def _header(environ: Environ, name: str) -> str | None:
+    """A value of the environment, whose latin-1 stands for UTF-8 (PEP 3333)."""
+    value = environ.get(name)
+    return None if value is None else value.encode("latin-1").decode("utf-8", "replace")
 
 
 def _cookie(environ: Environ) -> str | None:
@@ -93,4 +107,4 @@ def _cookie(environ: Environ) -> str | None:
 def _encode(answer: Answer) -> bytes:
     if answer.body is NOTHING:
         return b""
-    return json.dumps(answer.body, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+    return documents.write(answer.body) + b"\n"
