@@ -88,6 +88,7 @@ class Gateway:
 
     port: int
     store: Store
+    worker: Worker
     log_path: Path
 
     def ask(
@@ -158,10 +159,10 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ga
             listener = plain_socket.create_server(("127.0.0.1", 0))
             listener.setblocking(False)
             stack.callback(listener.close)
-            gateway = Gateway(listener.getsockname()[1], store, log_path)
+            worker = Worker(settings, 0, [listener.fileno()], error_fd=log_fd)
+            gateway = Gateway(listener.getsockname()[1], store, worker, log_path)
             for key, value in resources.items():
                 gateway.put(key, value)
-            worker = Worker(settings, 0, [listener.fileno()], error_fd=log_fd)
             worker.start()
             stack.callback(worker.run)
             stack.callback(worker.stop, False)

@@ -34,10 +34,10 @@ local SAY_AGAIN = 30 -- seconds before the same error is logged again
 
 local _M = {}
 
--- An error that many directories meet at once, or one again and again, is one line each 30 seconds.
+-- What many directories meet at once, or one again and again, is one line each 30 seconds.
 local said = {}
 
-local function complain(text, ...)
+local function say_once(write, text, ...)
     local now = ngx_now()
     for known, at in pairs(said) do
         if now - at >= SAY_AGAIN then
@@ -46,7 +46,7 @@ local function complain(text, ...)
     end
     if not said[text] then
         said[text] = now
-        log.error(text, ...)
+        write(text, ...)
     end
 end
 
@@ -142,13 +142,13 @@ end
 local function until_healthy(self, ok, err, rounds)
     local delay = 1
     while rounds > 0 and err and str_find(err, UNHEALTHY, 1, true) and goes_on(self) do
-        complain(err .. ", next retry after " .. delay .. "s")
+        say_once(log.error, err .. ", next retry after " .. delay .. "s")
         sleep(delay)
         ok, err = _M.sync(self)
         rounds = rounds - 1
         delay = delay < MAX_RETRY_DELAY and delay * 2 or 1
         if not err or not str_find(err, UNHEALTHY, 1, true) then
-            log.warn("reconnected to etcd")
+            say_once(log.warn, "reconnected to etcd")
         end
     end
     return ok, err, rounds
@@ -165,7 +165,7 @@ local function round(self, rounds)
     local ok, err = _M.sync(self)
     ok, err, rounds = until_healthy(self, ok, err, rounds)
     if err and err ~= "timeout" then
-        complain("failed to fetch data from etcd: " .. err, ", ", tostring(self))
+        say_once(log.error, "failed to fetch data from etcd: " .. err, ", ", tostring(self))
         pause(self)
     elseif not ok and not err then
         sleep(AGAIN_SOON)

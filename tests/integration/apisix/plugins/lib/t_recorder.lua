@@ -1,7 +1,8 @@
 -- Owns the making of test plugins that record their phases in ctx.order.
 local core = require "apisix.core"
 
-local _M = {}
+-- What requests have run with, held weakly: a test looks at what is still there.
+local _M = { seen = setmetatable({}, { __mode = "k" }) }
 
 local schema = {
     type = "object",
@@ -16,6 +17,9 @@ local schema = {
 
 local function record(name, conf, ctx, phase)
     ctx.order = ctx.order or {}
+    for _, used in pairs({ conf, ctx.plugins or conf, ctx.matched_route or conf }) do
+        _M.seen[used] = true
+    end
     core.table.insert(ctx.order, (conf.mark or name) .. "." .. phase)
     if conf.fails_in == phase then
         error("broken on purpose")

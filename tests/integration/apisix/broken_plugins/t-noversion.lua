@@ -1,0 +1,2 @@
+-- Owns a plugin without a version.
+return { priority = 1, schema = { type = "object" } }

@@ -1,0 +1,2 @@
+-- Owns a plugin that is not even Lua.
+return {
