@@ -5,20 +5,18 @@ The one place where the control plane meets the request path. Must never serve o
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import gevent
-import pluggy
 
+from pygw.changes import Changes
 from pygw.config.bridge_calls import store_calls
 from pygw.config.choose import open_standalone, open_store
 from pygw.config.model import Settings
-from pygw.hookspecs import ConfigChange
 from pygw.hub.clock import Clock
-from pygw.pluginmanager import find_plugins, load_extensions
+from pygw.pluginmanager import find_plugins, load_extensions, start_hooks, start_plugins
 from pygw.vm.python_plugins import PythonPlugins
 from pygw.vm.worker import Worker
 
@@ -28,7 +26,7 @@ log = logging.getLogger(__name__)
 class Gateway:
     """One worker of the gateway with all that it stands on; `start`, `run`, `stop` as Worker's.
 
-    app: path of another Lua application, which gets the ngx runtime alone.
+    app: path of another Lua application, which gets the ngx runtime alone, no Python plugins.
     Raises ExtensionError, StoreRefused or ConfigError when an extension, the store or apisix.yaml
     cannot be used.
     """
@@ -45,20 +43,12 @@ class Gateway:
     ) -> None:
         self.id = worker_id
         self.hooks = load_extensions(settings.python_plugins, settings.base)
-        self._plugins = PythonPlugins(find_plugins(self.hooks))
+        self._plugins = {} if app else find_plugins(self.hooks)
+        self._runner = PythonPlugins(self._plugins)
+        self._changes = Changes(self.hooks.hook.pygw_config_change)
         self._store = None if app else open_store(settings)
         self._standalone = None if app else open_standalone(settings)
-        calls: dict[str, Callable[..., Any]] = dict(self._plugins.calls)
-        awaits: dict[str, Callable[..., Any]] = dict(self._plugins.awaits)
-        if self._store is not None:
-            store_immediate, store_awaited = store_calls(self._store)
-            calls.update(store_immediate)
-            awaits.update(store_awaited)
-        if self._standalone is not None:
-            file_immediate, file_awaited = self._standalone.calls()
-            calls.update(file_immediate)
-            awaits.update(file_awaited)
-        calls["config_changed"] = _config_changed(self.hooks)
+        calls, awaits = self._bridge_functions()
         self.worker = Worker(
             settings,
             worker_id,
@@ -69,23 +59,47 @@ class Gateway:
             calls=calls,
             awaits=awaits,
         )
-        self._plugins.attach(self.worker.bridge.entries)
+        self._runner.attach(self.worker.bridge, self.worker.hub.post)
+
+    def _bridge_functions(self) -> tuple[dict[str, Callable[..., Any]], ...]:
+        calls: dict[str, Callable[..., Any]] = dict(self._runner.calls)
+        calls["config_changed"] = self._changes.announce
+        awaits: dict[str, Callable[..., Any]] = {}
+        parts = [store_calls(self._store)] if self._store is not None else []
+        parts += [self._standalone.calls()] if self._standalone is not None else []
+        for immediate, awaited in parts:
+            calls.update(immediate)
+            awaits.update(awaited)
+        return calls, awaits
 
     def start(self) -> None:
-        """Boot and serve. Raises StartError."""
-        self.worker.start()
-        self.hooks.hook.pygw_worker_start(worker_id=self.id)
+        """Boot and serve. Raises StartError or ExtensionError."""
+        try:
+            start_plugins(self._plugins.values())
+            self.worker.start()
+        except BaseException:
+            self.worker.hub.stop()
+            self._close()
+            raise
+        try:
+            start_hooks(self.hooks, self.id)
+        except BaseException:
+            self.stop(graceful=False)
+            self.run()
+            raise
+        self._changes.start()
 
     def run(self) -> None:
         """Serve until `stop`."""
         try:
             self.worker.run()
         finally:
-            self.hooks.hook.pygw_worker_stop(worker_id=self.id)
-            if self._store is not None:
-                self._store.close()
-            if self._standalone is not None:
-                self._standalone.close()
+            self._changes.stop()
+            self._runner.close()
+            for plugin in self._plugins.values():
+                _try("the destroy of a Python plugin", plugin.destroy)
+            _try("a pygw_worker_stop hook", self.hooks.hook.pygw_worker_stop, worker_id=self.id)
+            self._close()
 
     def stop(self, graceful: bool) -> None:
         """Begin to stop; see Worker.stop."""
@@ -93,34 +107,16 @@ class Gateway:
         if self._standalone is not None:
             gevent.spawn(self._standalone.close)  # wakes the timer that waits for the file
 
+    def _close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+        if self._standalone is not None:
+            self._standalone.close()
 
-def _config_changed(hooks: pluggy.PluginManager) -> Callable[..., bool]:
-    """The bridge's `config_changed(directory, id, value as JSON or nil, revision)`.
 
-    Returns whether anybody listens; Lua asks no more when not. Each call of the hook runs in a
-    greenlet of its own, one after the other.
-    """
-    implementations = hooks.hook.pygw_config_change
-    pending: list[ConfigChange] = []
-
-    def deliver() -> None:
-        while pending:
-            change = pending[0]
-            try:
-                implementations(change=change)
-            except Exception:
-                log.exception(
-                    "a pygw_config_change hook failed on %s/%s", change.directory, change.id
-                )
-            del pending[0]
-
-    def config_changed(directory: str, item_id: str, value: str | None, revision: float) -> bool:
-        if not implementations.get_hookimpls():
-            return False
-        item = None if value is None else json.loads(value.encode("latin-1"))
-        pending.append(ConfigChange(directory, item_id, item, int(revision)))
-        if len(pending) == 1:
-            gevent.spawn(deliver)
-        return True
-
-    return config_changed
+def _try(what: str, function: Callable[..., Any], **arguments: Any) -> None:
+    """What ends goes on ending, whatever a plugin raises."""
+    try:
+        function(**arguments)
+    except Exception:
+        log.exception("%s failed", what)

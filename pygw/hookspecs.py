@@ -19,8 +19,8 @@ hookimpl = pluggy.HookimplMarker("pygw")
 class ConfigChange:
     """A configuration item that this worker has applied.
 
-    directory: such as "/routes". id: the item's. value: the item, None when it was deleted.
-    revision: the store's revision of the change (0 for standalone configuration).
+    directory: such as "/routes". id: the item's. value: the item, None when it was deleted; hooks
+    share it. revision: the store's revision of the change (0 for standalone configuration).
     """
 
     directory: str
@@ -31,19 +31,22 @@ class ConfigChange:
 
 @hookspec
 def pygw_plugins() -> Iterable[type[Plugin]]:  # type: ignore[empty-body]
-    """Return the Python plugin classes of this module; called once when a worker starts."""
+    """Return plugin classes beside those that the module defines; called once, at the start."""
 
 
 @hookspec
 def pygw_worker_start(worker_id: int) -> None:
-    """Called in every worker when it serves."""
+    """Called in every worker when it serves; may block. What it raises stops the start."""
 
 
 @hookspec
 def pygw_worker_stop(worker_id: int) -> None:
-    """Called in every worker when it has stopped serving."""
+    """Called in every worker when it has stopped serving; may block."""
 
 
 @hookspec
 def pygw_config_change(change: ConfigChange) -> None:
-    """Called after a worker has applied a change of its configuration; may block."""
+    """Called after a worker has applied a change of its configuration, in order; may block.
+
+    What a worker finds at its start comes as changes too, after pygw_worker_start.
+    """

@@ -19,100 +19,110 @@ in a greenlet of their own: one that blocks in gevent suspends its own request a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-PHASES = ("rewrite", "access", "before_proxy", "header_filter", "body_filter", "log")
+# The phases in which a plugin may answer the request itself, and all of them.
+ANSWERING = ("rewrite", "access", "before_proxy")
+PHASES = (*ANSWERING, "header_filter", "body_filter", "log")
 
-# What a context asks of Lua: (operation, arguments…) -> value; see lua/server/python_plugins.lua.
+# What a context asks of Lua: (operation, arguments…) -> value; see lua/server/python_asks.lua.
 Ask = Callable[..., Any]
 
 
-@dataclass
+class RequestError(Exception):
+    """What a phase asked of its request cannot be: the request is over, or the value is refused."""
+
+
+@dataclass(eq=False)
 class Response(Exception):
     """An answer that ends the request; returned or raised by rewrite, access or before_proxy.
 
-    body: str, bytes, or anything JSON can say (sent as JSON, as APISIX does).
+    status: 200 to 599. body: str, bytes, None, or anything JSON can say (sent as JSON, as APISIX
+    does). headers: name -> value, or a list of values.
     """
 
     status: int
     body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str | Sequence[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.status, int) or not 200 <= self.status <= 599:
+            raise ValueError(f"the status of a Response is 200 to 599, not {self.status!r}")
 
 
 class Plugin:
-    """Base of Python plugins. Unknown public method names are no phases and are left alone.
+    """Base of Python plugins. Methods that are not named after a phase are left alone.
 
     `rewrite`, `access` and `before_proxy` take (conf, ctx) and return None or a Response;
     `header_filter` and `log` take (conf, ctx); `body_filter` takes (conf, ctx, chunk: bytes,
-    last: bool) and returns the bytes to send instead, or None to leave them. conf is the plugin's
-    configuration on the route as a dict, which must not be changed.
+    last: bool) and returns the bytes to send instead, or None to leave them; a response that
+    passes through one has no Content-Length. conf is the plugin's configuration on the route as a
+    dict, defaults filled in; requests share it, so it must not be changed.
+
+    What a phase raises ends the request as an error of a Lua plugin does: with 500 as long as
+    nothing has been sent, else by cutting the response short; in `log` it is only logged.
     """
 
     name: ClassVar[str]
     version: ClassVar[float | str] = 0.1
-    priority: ClassVar[int]
+    priority: ClassVar[float]
     schema: ClassVar[dict[str, Any]]
 
     def init(self) -> None:
-        """Called once in every worker, before the first request."""
+        """Called once per worker before it serves; may block. If it raises, the start fails."""
 
     def destroy(self) -> None:
-        """Called once when the worker stops."""
+        """Called once when the worker has stopped serving; may block."""
 
     @classmethod
     def phases(cls) -> list[str]:
         """The phases that this class takes part in."""
-        return [phase for phase in PHASES if callable(getattr(cls, phase, None))]
-
-
-class PluginError(Exception):
-    """A class that cannot be a plugin; the message says which and why."""
-
-
-def check_plugin(cls: type[Plugin]) -> None:
-    """Raise PluginError unless `cls` has what a plugin needs."""
-    where = f"{cls.__module__}.{cls.__qualname__}"
-    for attribute, kinds in (("name", str), ("priority", (int, float)), ("schema", dict)):
-        value = getattr(cls, attribute, None)
-        if not isinstance(value, kinds):
-            wanted = (
-                "a string" if kinds is str else "a JSON Schema" if kinds is dict else "a number"
-            )
-            raise PluginError(f"{where}: `{attribute}` must be {wanted}, not {value!r}")
-    for phase in cls.phases():
-        function = getattr(cls, phase)
-        if getattr(getattr(function, "__code__", None), "co_flags", 0) & 0x80:  # CO_COROUTINE
-            raise PluginError(
-                f"{where}: `{phase}` is `async def`, and no asyncio loop runs here: write `def` and"
-                " call what blocks; gevent suspends this request alone"
-            )
+        return [phase for phase in PHASES if hasattr(cls, phase)]
 
 
 class Headers(MutableMapping[str, str]):
-    """Header fields by name, whatever the case; each access asks Lua once, nothing is copied."""
+    """Header fields by name, whatever the case; each access asks Lua once, nothing is copied.
+
+    A field that stands there several times reads as one, its values joined by ", ". Iteration
+    gives lower-case names. Bytes that are no UTF-8 come as surrogate escapes, and go so.
+    """
 
     def __init__(self, ask: Ask, kind: str) -> None:
         self._ask, self._kind = ask, kind
 
     def __getitem__(self, name: str) -> str:
-        value = self._ask(f"get_{self._kind}", name)
+        value = self._ask(f"get_{self._kind}_header", name)
         if value is None:
             raise KeyError(name)
         return str(value)
 
-    def __setitem__(self, name: str, value: str | None) -> None:
-        self._ask(f"set_{self._kind}", name, value)
+    def __setitem__(self, name: str, value: str | Sequence[str]) -> None:
+        self._ask(f"set_{self._kind}_header", name, value)
 
     def __delitem__(self, name: str) -> None:
-        self._ask(f"set_{self._kind}", name, None)
+        if not self._ask(f"del_{self._kind}_header", name):
+            raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter([str(name) for name in self._ask(f"{self._kind}_names").values()])
+        return iter(_lines(self._ask(f"names_of_{self._kind}_headers")))
 
     def __len__(self) -> int:
-        return len(self._ask(f"{self._kind}_names"))
+        return len(_lines(self._ask(f"names_of_{self._kind}_headers")))
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of a field, in order; [] without one."""
+        return _lines(self._ask(f"all_{self._kind}_header", name))
+
+    def add(self, name: str, value: str) -> None:
+        """Put one more field beside those of the same name."""
+        self._ask(f"add_{self._kind}_header", name, value)
+
+
+def _lines(text: str | None) -> list[str]:
+    """Names and values of fields hold no line break, so that is how a list of them crosses."""
+    return [] if text is None else text.split("\n")
 
 
 class Request:
@@ -120,17 +130,17 @@ class Request:
 
     def __init__(self, ask: Ask, read_body: Callable[[], bytes | None]) -> None:
         self._ask, self._read_body = ask, read_body
-        self.headers = Headers(ask, "request_header")
+        self.headers = Headers(ask, "request")
 
     @property
     def method(self) -> str:
         """`GET`, `POST`, …"""
-        return str(self._ask("var", "request_method"))
+        return str(self._ask("get_method"))
 
     @property
     def path(self) -> str:
-        """The decoded, normalised path."""
-        return str(self._ask("var", "uri"))
+        """The decoded, normalised path. Setting it changes the path that the upstream gets."""
+        return str(self._ask("get_path"))
 
     @path.setter
     def path(self, value: str) -> None:
@@ -139,7 +149,7 @@ class Request:
     @property
     def query(self) -> str:
         """The raw query string, "" without one."""
-        return str(self._ask("var", "args") or "")
+        return str(self._ask("get_query"))
 
     @query.setter
     def query(self, value: str) -> None:
@@ -148,28 +158,32 @@ class Request:
     @property
     def remote_addr(self) -> str:
         """The client's address."""
-        return str(self._ask("var", "remote_addr"))
+        return str(self._ask("get_var", "remote_addr"))
 
     @property
     def body(self) -> bytes | None:
-        """The whole body, read on first use (which waits for it); None without one."""
+        """The whole body, None without one. rewrite, access and before_proxy wait for it.
+
+        Later phases see what an earlier one has read, and None when nobody did.
+        """
         return self._read_body()
 
     @body.setter
-    def body(self, value: bytes) -> None:
+    def body(self, value: bytes | str) -> None:
+        self._read_body()  # what it replaces has to come off the connection first
         self._ask("set_body", value)
 
 
 class ResponseView:
-    """The response on its way to the client, in header_filter and later."""
+    """The response on its way to the client; headers set before there is one are added to it."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self.headers = Headers(ask, "response_header")
+        self.headers = Headers(ask, "response")
 
     @property
     def status(self) -> int:
-        """The status code."""
+        """The status code, 0 as long as there is none. header_filter may set it."""
         return int(self._ask("get_status"))
 
     @status.setter
@@ -184,7 +198,7 @@ class Variables:
         self._ask = ask
 
     def __getitem__(self, name: str) -> str | None:
-        value = self._ask("var", name)
+        value = self._ask("get_var", name)
         return None if value is None else str(value)
 
     def __setitem__(self, name: str, value: str) -> None:
@@ -192,12 +206,14 @@ class Variables:
 
 
 class Context:
-    """One request as a plugin sees it; `state` is the plugin's own dict, kept between phases."""
+    """One request as a plugin sees it, the same object in all phases.
 
-    def __init__(
-        self, ask: Ask, read_body: Callable[[], bytes | None], state: dict[str, Any]
-    ) -> None:
+    `state` is the plugin's own dict for this request. Raises RequestError when it is used after
+    the request is over.
+    """
+
+    def __init__(self, ask: Ask, read_body: Callable[[], bytes | None]) -> None:
         self.request = Request(ask, read_body)
         self.response = ResponseView(ask)
         self.var = Variables(ask)
-        self.state = state
+        self.state: dict[str, Any] = {}

@@ -23,7 +23,7 @@ local CALLS = {
     -- store and standalone configuration
     "store_watch_cancel", "standalone_config",
     -- Python plugins and hooks
-    "python_plugins", "python_body", "python_request_over", "python_destroy", "config_changed",
+    "python_plugins", "python_phase", "python_body", "python_request_over", "config_changed",
 }
 local AWAITS = {
     "resolve",

@@ -1,5 +1,6 @@
 -- Owns the life of a worker's Lua side: boot, serving, the two ways to stop.
 require "ngx.api"
+require "server.python_plugins" -- it adds entries
 local bridge = require "server.bridge"
 local connection = require "server.http.connection"
 local identity = require "server.identity"

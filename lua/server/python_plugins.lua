@@ -1,13 +1,13 @@
--- Owns the Lua side of Python plugins: objects that look like Lua plugins, whose phases are awaited
--- calls, and the small questions that a Python phase asks of its request.
+-- Owns the Lua side of Python plugins: objects that look like Lua plugins, each of whose phases hands over to
+-- Python and waits. The other half is pygw/vm/python_plugins.py; what a phase asks stands in python_asks.lua.
+local asks = require "server.python_asks"
 local bridge = require "server.bridge"
 local cjson = require "cjson.safe"
 local current = require "server.current"
-local light_threads = require "server.light_threads"
-local log = require "server.log"
+local task = require "server.task"
 
-local call, await = bridge.call, bridge.await
-local error, ipairs, pairs, setmetatable, tostring = error, ipairs, pairs, setmetatable, tostring
+local call, entries = bridge.call, bridge.entries
+local error, ipairs, pairs, setmetatable = error, ipairs, pairs, setmetatable
 
 local _M = {}
 
@@ -27,172 +27,141 @@ local function conf_id(conf)
     return id
 end
 
--- Requests that a Python phase has seen, by number, until they are over.
-local requests = {}
-local last_request = 0
+-- The configuration of that number as JSON.
+function entries.python_conf(id)
+    return require("apisix.core.json").encode(confs[id], true)
+end
 
-local function request_id(r, ctx)
-    local id = r.python_id
-    if not id then
-        last_request = last_request + 1
-        id = last_request
-        r.python_id = id
-        requests[id] = { r = r, ctx = ctx }
+-- Runs of a phase that wait for Python, by number: {id, task, event, …}. They are the places where tasks wait.
+local runs = {}
+local last_run = 0
+
+local Run = {}
+Run.__index = Run
+
+function Run:cancel_wait()
+    runs[self.id] = nil
+end
+
+local function wait(run)
+    runs[run.id] = run
+    return task.wait(run)
+end
+
+local function wake(run)
+    runs[run.id] = nil
+    return task.resume(run.task)
+end
+
+-- The phase has come to its end: "went"; "filtered", bytes; "answered", status, body, headers; "failed", text.
+function entries.python_done(id, event, value, body, headers)
+    local run = runs[id]
+    if run then
+        run.event, run.value, run.body, run.headers = event, value, body, headers
+        return wake(run)
     end
-    return id
+end
+
+-- The phase wants the request's body: the request's own task reads it.
+function entries.python_read_body(id)
+    local run = runs[id]
+    if run then
+        run.event = "read"
+        return wake(run)
+    end
+end
+
+-- Have Python run a phase of plugin `name` for the current request; waits. Returns the run, as it came out.
+local function run_phase(name, phase, conf, ctx, ...)
+    local r = current.request
+    last_run = last_run + 1
+    local run = setmetatable({ id = last_run, task = current.task }, Run)
+    local request = asks.register(r, ctx)
+    call.python_phase(request, run.id, name, phase, conf_id(conf), ...)
+    wait(run)
+    while run.event == "read" do
+        ngx.req.read_body() -- may end the request instead of returning
+        call.python_body(request, ngx.req.get_body_data())
+        wait(run)
+    end
+    if run.event == "failed" then
+        error(run.value, 0)
+    end
+    return run
 end
 
 -- The request is over: Python may forget it too.
 function _M.forget(r)
-    local id = r.python_id
+    local id = asks.forget(r)
     if id then
-        r.python_id = nil
-        requests[id] = nil
         call.python_request_over(id)
     end
 end
 
-local operations = {}
-
-function operations.var(ctx, name) return ctx.var[name] end
-function operations.set_var(ctx, name, value) ctx.var[name] = value end
-function operations.get_request_header(_, name)
-    return current.request.headers:joined(name:lower())
-end
-function operations.set_request_header(ctx, name, value)
-    require("apisix.core.request").set_header(ctx, name, value)
-end
-function operations.request_header_names()
-    local names = {}
-    for name in pairs(ngx.req.get_headers(0, true)) do
-        names[#names + 1] = name
-    end
-    return names
-end
-function operations.get_response_header(_, name)
-    return current.request.resp:joined(name:lower())
-end
-function operations.set_response_header(_, name, value) ngx.header[name] = value end
-function operations.response_header_names()
-    local names = {}
-    for name in pairs(ngx.resp.get_headers(0, true)) do
-        names[#names + 1] = name
-    end
-    return names
-end
-function operations.get_status() return ngx.status end
-function operations.set_status(_, status) ngx.status = status end
-function operations.set_path(ctx, path)
-    ngx.req.set_uri(path)
-    ctx.var.upstream_uri = ""
-end
-function operations.set_query(_, query) ngx.req.set_uri_args(query) end
-function operations.set_body(_, body)
-    ngx.req.read_body()
-    ngx.req.set_body_data(body)
-end
-
-local function entry_of(id)
-    local entry = requests[id]
-    if not entry then
-        error("the request of this context is over", 0)
-    end
-    return entry
-end
-
--- Python -> Lua, from the greenlet of a phase; nothing here may wait.
-function bridge.entries.python_ask(id, operation, ...)
-    local entry = entry_of(id)
-    local outer = current.request
-    current.request = entry.r
-    local ok, result = pcall(operations[operation], entry.ctx, ...)
-    current.request = outer
-    if not ok then
-        error(result, 0)
-    end
-    return result
-end
-
-function bridge.entries.python_conf(id)
-    return cjson.encode(confs[id])
-end
-
--- Read the request's body in a light thread of it; call.python_body(id, body) brings it.
-function bridge.entries.python_read_body(id)
-    local r = entry_of(id).r
-    local outer_request, outer_task = current.request, current.task
-    current.request, current.task = r, r.task
-    light_threads.spawn(function()
-        ngx.req.read_body()
-        call.python_body(id, ngx.req.get_body_data())
-    end)
-    current.request, current.task = outer_request, outer_task
-end
-
-local ANSWERS = { rewrite = true, access = true, before_proxy = true }
-
 local function answering(name, phase)
     return function(conf, ctx)
-        local r = current.request
-        local ok, status, body, headers = await.python_phase(name, phase, request_id(r, ctx), conf_id(conf))
-        if not ok then
-            return 500
+        local run = run_phase(name, phase, conf, ctx)
+        if run.event ~= "answered" then
+            return
         end
-        if status then
-            for key, value in pairs(headers) do
-                ngx.header[key] = value
-            end
-            return status, body
+        for key, value in pairs(run.headers or {}) do
+            ngx.header[key] = value
         end
+        return run.value, run.body
     end
 end
 
 local function body_filter(name)
     return function(conf, ctx)
-        local r = current.request
-        local ok, chunk = await.python_phase(name, "body_filter", request_id(r, ctx), conf_id(conf),
-            tostring(ngx.arg[1] or ""), ngx.arg[2])
-        if ok and chunk then
-            ngx.arg[1] = chunk
+        local run = run_phase(name, "body_filter", conf, ctx, ngx.arg[1] or "", ngx.arg[2])
+        if run.event == "filtered" then
+            ngx.arg[1] = run.value
         end
     end
 end
 
 local function watching(name, phase)
     return function(conf, ctx)
-        await.python_phase(name, phase, request_id(current.request, ctx), conf_id(conf))
+        run_phase(name, phase, conf, ctx)
     end
 end
 
+-- A body that a filter may change has a length that nobody knows yet.
+local function without_length(header_filter)
+    return function(conf, ctx)
+        ngx.header.content_length = nil
+        if header_filter then
+            return header_filter(conf, ctx)
+        end
+    end
+end
+
+local MAKERS = { rewrite = answering, access = answering, before_proxy = answering, body_filter = body_filter }
+
 local function object_of(described)
     local name = described.name
-    local schema, err = cjson.decode(described.schema)
-    if not schema then
-        log.err("the schema of Python plugin [", name, "] is no JSON: ", err)
-        schema = {}
-    end
+    local schema = require "apisix.core.schema"
     local plugin = {
-        name = name, version = described.version, priority = described.priority, schema = schema,
-        destroy = function()
-            call.python_destroy(name)
-        end,
+        name = name, version = described.version, priority = described.priority,
+        schema = cjson.decode(described.schema),
     }
+    local ok, err = schema.valid(plugin.schema)
+    if not ok then
+        error("the schema of Python plugin [" .. name .. "] is invalid: " .. err, 0)
+    end
     function plugin.check_schema(conf)
-        return require("apisix.core.schema").check(schema, conf)
+        return schema.check(plugin.schema, conf)
     end
     for _, phase in ipairs(described.phases) do
-        if ANSWERS[phase] then
-            plugin[phase] = answering(name, phase)
-        elseif phase == "body_filter" then
-            plugin[phase] = body_filter(name)
-        else
-            plugin[phase] = watching(name, phase)
-        end
+        plugin[phase] = (MAKERS[phase] or watching)(name, phase)
+    end
+    if plugin.body_filter then
+        plugin.header_filter = without_length(plugin.header_filter)
     end
     return plugin
 end
 
--- The worker's Python plugins as plugin objects (see apisix.plugin.loader).
+-- The worker's Python plugins as plugin objects (see apisix.plugin.loader). Raises when a schema is invalid.
 function _M.list()
     local plugins = {}
     for _, described in ipairs(call.python_plugins()) do

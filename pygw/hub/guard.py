@@ -7,9 +7,14 @@ callbacks, not once for each. A switch that bypasses gevent (`greenlet.switch()`
 out of its sight.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from gevent.hub import Hub, get_hub
+
+if TYPE_CHECKING:
+    from pygw.hub.inline import Inline
 
 
 class BlockedInLuaError(RuntimeError):
@@ -30,11 +35,16 @@ class GuardedHub(Hub):  # type: ignore[misc]  # gevent is untyped
     """
 
     switch_forbidden: bool = False
+    inline: Inline | None = None  # what runs inside a callback (see pygw.hub.inline)
 
     def switch(self) -> Any:
         """Give the loop its turn, as gevent's does. Raises BlockedInLuaError when forbidden."""
         if self.switch_forbidden:
             raise BlockedInLuaError
+        inline = self.inline
+        if inline is not None:
+            self.inline = None
+            return inline.leave(self)
         return _switch(self)
 
 

@@ -1,152 +1,168 @@
-"""Owns the running of Python plugins: the bridge functions behind lua/server/python_plugins.lua.
+"""Owns the running of Python plugins: the Python half of lua/server/python_plugins.lua.
 
-A phase runs in the greenlet of its awaited call. What it asks of the request, it asks by short
-calls into Lua, made while no Lua frame is on its stack.
+A phase runs in a greenlet of its own, right after the Lua that asked for it has yielded; one that
+does not wait costs no turn of gevent's loop.
 """
 
 from __future__ import annotations
 
 import json
-import logging
+import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
-from gevent.event import AsyncResult
-
 from pygw.hub.guard import no_switch
-from pygw.plugin import Context, Plugin, Response
-
-log = logging.getLogger(__name__)
+from pygw.hub.inline import run_inline
+from pygw.plugin import ANSWERING, Plugin, Response
+from pygw.vm.bridge import Bridge
+from pygw.vm.python_request import LuaSide, PythonRequest
 
 _CONFS = 4096  # configurations kept as dicts
 
-
-class RequestOverError(Exception):
-    """A phase asked something of a request that is over."""
+# How a phase came out, as python_done of Lua takes it: ("went",), ("filtered", bytes),
+# ("answered", status, body, headers), ("failed", text).
+_Outcome = tuple[Any, ...]
+_WENT: _Outcome = ("went",)
 
 
 class PythonPlugins:
-    """The Python plugins of one worker, as bridge functions (`calls`, `awaits`)."""
+    """The Python plugins of one worker. `calls` are for the bridge, which `attach` gives."""
 
     def __init__(self, plugins: Mapping[str, Plugin]) -> None:
         self._plugins = plugins
         self._confs: OrderedDict[int, Any] = OrderedDict()
-        self._bodies: dict[int, AsyncResult] = {}
-        self._states: dict[int, dict[str, dict[str, Any]]] = {}
-        self._entries: Any = None
+        self._requests: dict[int, PythonRequest] = {}
         self.calls: dict[str, Callable[..., Any]] = {
             "python_plugins": self._describe,
+            "python_phase": self._on_phase,
             "python_body": self._on_body,
             "python_request_over": self._on_request_over,
-            "python_destroy": self._destroy,
         }
-        self.awaits: dict[str, Callable[..., Any]] = {"python_phase": self._run_phase}
 
-    def attach(self, entries: Any) -> None:
-        """Take the functions of Lua (`python_ask`, `python_conf`, `python_read_body`)."""
-        self._entries = entries
+    def attach(self, bridge: Bridge, post: Callable[[Callable[[], None]], None]) -> None:
+        """Take the bridge to Lua, and the hub's `post`."""
+        entries = bridge.entries
+        self._post = post
+        self._lua = LuaSide(
+            ask=entries["python_ask"],
+            conf=entries["python_conf"],
+            done=entries["python_done"],
+            read_body=entries["python_read_body"],
+            to_lua=bridge.to_lua,
+            post=post,
+        )
+
+    def close(self) -> None:
+        """End the phases that still wait; the worker serves no more."""
+        while self._requests:
+            self._requests.popitem()[1].end()
+
+    # -- Lua -> Python: nothing here may wait -----------------------------------------------------
 
     def _describe(self) -> list[dict[str, Any]]:
-        """All plugins, for Lua; called when it loads its plugins, so this is where they begin."""
-        described = []
-        for plugin in self._plugins.values():
-            plugin.init()
-            described.append(
-                {
-                    "name": plugin.name,
-                    "version": plugin.version,
-                    "priority": plugin.priority,
-                    "schema": json.dumps(plugin.schema),
-                    "phases": plugin.phases(),
-                }
-            )
-        return described
+        return describe(self._plugins.values())
 
-    def _destroy(self, name: str) -> None:
-        self._plugins[name].destroy()
+    def _on_phase(self, request_id: int, run: int, *what: Any) -> None:
+        request = self._requests.get(request_id)
+        if request is None:
+            request = self._requests[request_id] = PythonRequest(request_id, self._lua)
+        self._post(partial(self._start, request_id, run, what))
 
-    def _run_phase(
-        self, name: str, phase: str, request_id: int, conf_id: int, *arguments: Any
-    ) -> tuple[Any, ...]:
-        """Run one phase. Returns (ok, …) for Lua: what follows depends on the phase."""
-        plugin = self._plugins[name]
-        context = self._context(name, request_id)
-        function = getattr(plugin, phase)
+    def _on_body(self, request_id: int, body: str | None) -> None:
+        self._requests[request_id].take_body(body)
+
+    def _on_request_over(self, request_id: int) -> None:
+        request = self._requests.pop(request_id, None)
+        if request is not None:
+            request.end()
+
+    # -- a run, in a callback of the hub and in its own greenlet ----------------------------------
+
+    def _start(self, request_id: int, run: int, what: tuple[Any, ...]) -> None:
+        request = self._requests.get(request_id)
+        if request is None:
+            return  # over before its phase began
+        request.run = run
+        done = partial(self._done, request, run)
+        waiting = run_inline(partial(self._run, request, *what), done, self._post)
+        if waiting is not None:
+            request.waiting[run] = waiting
+
+    def _done(self, request: PythonRequest, run: int, outcome: _Outcome) -> None:
+        request.waiting.pop(run, None)
+        self._lua.done(run, *map(self._lua.to_lua, outcome))
+
+    def _run(
+        self, request: PythonRequest, name: str, phase: str, conf_id: int, *chunk: Any
+    ) -> _Outcome:
         try:
-            if phase == "body_filter":
-                chunk, last = arguments
-                return True, function(self._conf(conf_id), context, chunk.encode("latin-1"), last)
-            result = function(self._conf(conf_id), context)
-        except Response as response:
-            result = response
-        except Exception:
-            log.exception("plugin [%s] failed in phase %s", name, phase)
-            return (False,)
-        if result is None or phase in ("header_filter", "log"):
-            return (True,)
-        if not isinstance(result, Response):
-            log.error(
-                "plugin [%s] returned %r from phase %s: return None or a pygw.plugin.Response",
-                name,
-                result,
-                phase,
-            )
-            return (False,)
-        return True, result.status, *_encode(result)
-
-    def _context(self, name: str, request_id: int) -> Context:
-        def ask(operation: str, *arguments: Any) -> Any:
-            with no_switch():
-                return self._entries["python_ask"](
-                    request_id, operation, *(_to_lua(argument) for argument in arguments)
-                )
-
-        states = self._states.setdefault(request_id, {})
-        return Context(ask, lambda: self._read_body(request_id), states.setdefault(name, {}))
+            function = getattr(self._plugins[name], phase)
+            arguments = (self._conf(conf_id), request.context(name))
+            try:
+                if chunk:
+                    return _filtered(function(*arguments, chunk[0].encode("latin-1"), chunk[1]))
+                return _judged(phase, function(*arguments))
+            except Response as response:
+                return _judged(phase, response)
+        except BaseException as error:  # gevent.Timeout, SystemExit, …: no plugin ends a worker
+            return "failed", _describe_error(error)
 
     def _conf(self, conf_id: int) -> Any:
         conf = self._confs.get(conf_id)
         if conf is None:
             with no_switch():
-                text = self._entries["python_conf"](conf_id)
+                text = self._lua.conf(conf_id)
             conf = json.loads(text.encode("latin-1"))
             self._confs[conf_id] = conf
             if len(self._confs) > _CONFS:
                 self._confs.popitem(last=False)
         return conf
 
-    def _read_body(self, request_id: int) -> bytes | None:
-        result: AsyncResult = AsyncResult()
-        self._bodies[request_id] = result
-        with no_switch():
-            self._entries["python_read_body"](request_id)
-        body = result.get()
-        return None if body is None else body.encode("latin-1")
 
-    def _on_body(self, request_id: int, body: str | None) -> None:
-        waiting = self._bodies.pop(request_id, None)
-        if waiting is not None:
-            waiting.set(body)
-
-    def _on_request_over(self, request_id: int) -> None:
-        self._states.pop(request_id, None)
-        waiting = self._bodies.pop(request_id, None)
-        if waiting is not None:
-            waiting.set_exception(RequestOverError("the request ended before its body had come"))
+def describe(plugins: Iterable[Plugin]) -> list[dict[str, Any]]:
+    """What `list` of lua/server/python_plugins.lua makes plugin objects of."""
+    return [
+        {
+            "name": plugin.name,
+            "version": plugin.version,
+            "priority": plugin.priority,
+            "schema": json.dumps(plugin.schema),
+            "phases": plugin.phases(),
+        }
+        for plugin in plugins
+    ]
 
 
-def _to_lua(value: Any) -> Any:
-    return value.encode("utf-8") if isinstance(value, str) else value
+def _judged(phase: str, result: Any) -> _Outcome:
+    if result is None:
+        return _WENT
+    if not isinstance(result, Response):
+        return "failed", f"it returned {result!r}: return None or a pygw.plugin.Response"
+    if phase not in ANSWERING:
+        return "failed", f"a Response can only be given in {', '.join(ANSWERING)}"
+    return "answered", result.status, *_encoded(result)
 
 
-def _encode(response: Response) -> tuple[bytes | None, dict[str, str]]:
-    body = response.body
-    headers = dict(response.headers)
-    if body is None or isinstance(body, bytes):
-        return body, headers
-    if isinstance(body, str):
-        return body.encode(), headers
+def _filtered(result: Any) -> _Outcome:
+    if result is None:
+        return _WENT
+    if isinstance(result, bytes):
+        return "filtered", result
+    return "failed", f"it returned {result!r}: return bytes, or None to leave the chunk as it is"
+
+
+def _encoded(response: Response) -> tuple[str | bytes | None, dict[str, Any] | None]:
+    body, headers = response.body, response.headers
+    if body is None or isinstance(body, (str, bytes)):
+        return body, headers or None
     if not any(name.lower() == "content-type" for name in headers):
-        headers["Content-Type"] = "application/json"
-    return json.dumps(body, ensure_ascii=False).encode() + b"\n", headers
+        headers = {**headers, "Content-Type": "application/json"}
+    return json.dumps(body, ensure_ascii=False) + "\n", headers
+
+
+def _describe_error(error: BaseException) -> str:
+    """The traceback as Python prints it, without the frame of this file."""
+    inner = error.__traceback__.tb_next if error.__traceback__ else None
+    return "".join(traceback.format_exception(type(error), error, inner)).rstrip()

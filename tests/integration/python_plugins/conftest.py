@@ -1,0 +1,203 @@
+"""A gateway in this process with Python plugins given as text, an upstream, and a client."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket as plain_socket
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import gevent
+import pytest
+import yaml
+from gevent import pywsgi, socket
+
+from pygw.config.choose import open_store
+from pygw.config.settings import load
+from pygw.config.store import Store
+from pygw.gateway import Gateway as Worker
+
+PATIENCE = 20.0  # seconds before a test gives up on an event
+LUA_PLUGINS = Path(__file__).with_name("lua")
+HEAD = "from pygw.plugin import Plugin, Response\nfrom pygw.hookspecs import hookimpl\n"
+
+
+class Connection(http.client.HTTPConnection):
+    """A connection that waits by gevent, as the gateway is in this process."""
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self.host, self.port), timeout=PATIENCE)
+
+
+@dataclass
+class Answer:
+    """A response; `json` is its body, read; `seen` the headers that the upstream got."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def seen(self) -> dict[str, str]:
+        return dict(self.json["headers"])
+
+
+class Upstream:
+    """Answers with what it was asked, as JSON; /status/NNN answers NNN."""
+
+    def __init__(self) -> None:
+        self.server = pywsgi.WSGIServer(("127.0.0.1", 0), self._answer, log=None)
+        self.server.start()
+        self.node = f"127.0.0.1:{self.server.server_port}"
+        self.asked = 0
+
+    def _answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        self.asked += 1
+        path = environ["PATH_INFO"]
+        status = path.removeprefix("/status/") if path.startswith("/status/") else "200"
+        headers = {
+            k[5:].lower().replace("_", "-"): v for k, v in environ.items() if k[:5] == "HTTP_"
+        }
+        told = {
+            "method": environ["REQUEST_METHOD"],
+            "path": path,
+            "query": environ["QUERY_STRING"],
+            "headers": headers,
+            "length": environ.get("CONTENT_LENGTH"),
+            "body": environ["wsgi.input"].read().decode("latin-1"),
+        }
+        body = json.dumps(told).encode()
+        start(f"{status} Status", [("Content-Type", "application/json"), ("X-From", "upstream")])
+        return [body]
+
+
+@dataclass
+class Gateway:
+    """A gateway that serves. module: the Python plugins' module; node: of its upstream."""
+
+    worker: Worker
+    port: int
+    store: Store | None
+    log_path: Path
+    node: str
+    base: Path
+
+    @property
+    def module(self) -> ModuleType:
+        [(_, module)] = self.worker.hooks.list_name_plugin()
+        return module
+
+    def connect(self) -> Connection:
+        """A connection to it; closing is the caller's."""
+        return Connection("127.0.0.1", self.port)
+
+    def ask(
+        self,
+        path: str = "/",
+        method: str = "GET",
+        headers: dict[str, str] | None = None,
+        body: Any = None,
+    ) -> Answer:
+        """Send one request on a connection of its own. An iterable body goes out in chunks."""
+        with contextlib.closing(self.connect()) as connection:
+            connection.request(method, path, body=body, headers=headers or {})
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+
+    def route(self, plugins: dict[str, Any], uri: str = "/*", name: str = "1", **more: Any) -> None:
+        """Put a route with plugins to the upstream, and wait until it is served."""
+        self.put(f"routes/{name}", {"uri": uri, "plugins": plugins, **self.to_upstream(), **more})
+
+    def to_upstream(self) -> dict[str, Any]:
+        return {"upstream": {"type": "roundrobin", "nodes": {self.node: 1}}}
+
+    def put(self, key: str, value: Any) -> None:
+        """Write one resource, such as "routes/1", and wait until the worker has applied it."""
+        assert self.store
+        self.store.put(f"/apisix/{key}".encode(), json.dumps(value).encode())
+        self.until(lambda: self.applied(key) == value)
+
+    def applied(self, key: str) -> Any:
+        """What the plugin module's log of changes has last heard of a resource."""
+        return self.module.__dict__.setdefault("_applied", {}).get(key)
+
+    def until(self, true: Callable[[], bool]) -> None:
+        """Wait until `true`, whose asking lets the gateway run."""
+        with gevent.Timeout(PATIENCE):
+            while not true():
+                gevent.sleep(0)
+
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+
+def settings_in(base: Path, source: str, config: dict[str, Any] | None = None) -> Any:
+    """Settings of a config.yaml in `base`, beside a file plugins.py with that text."""
+    (base / "plugins.py").write_text(HEAD + textwrap.dedent(source))
+    names = sorted(path.stem for path in LUA_PLUGINS.glob("*.lua"))
+    merged = {
+        "plugins": ["key-auth", *names],
+        "pygw": {"plugin_dirs": [str(LUA_PLUGINS)], "python_plugins": ["plugins.py"]},
+        **(config or {}),
+    }
+    (base / "config.yaml").write_text(yaml.safe_dump(merged))
+    return load(base / "config.yaml")
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Upstream]:
+    started = Upstream()
+    yield started
+    started.server.stop(timeout=0)
+
+
+@pytest.fixture
+def start(tmp_path: Path, upstream: Upstream) -> Iterator[Callable[..., Gateway]]:
+    """Start a gateway: start(text of Python plugins, routes={name: plugins}, config, **resources).
+
+    With routes, what is at /NAME is served by the upstream through those plugins.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def run(
+            source: str,
+            routes: dict[str, dict[str, Any]] | None = None,
+            config: dict[str, Any] | None = None,
+            resources: dict[str, Any] | None = None,
+        ) -> Gateway:
+            settings = settings_in(tmp_path, source, config)
+            store = open_store(settings)
+            if store:
+                stack.callback(store.close)
+                node = {"upstream": {"type": "roundrobin", "nodes": {upstream.node: 1}}}
+                stored = {
+                    f"routes/{name}": {"uris": [f"/{name}", f"/{name}/*"], "plugins": given, **node}
+                    for name, given in (routes or {}).items()
+                }
+                for key, value in {**stored, **(resources or {})}.items():
+                    store.put(f"/apisix/{key}".encode(), json.dumps(value).encode())
+            log_path = tmp_path / "error.log"
+            log_fd = os.open(log_path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+            stack.callback(os.close, log_fd)
+            listener = plain_socket.create_server(("127.0.0.1", 0))
+            listener.setblocking(False)
+            stack.callback(listener.close)
+            worker = Worker(settings, 0, [listener.fileno()], error_fd=log_fd)
+            worker.start()
+            stack.callback(worker.run)
+            stack.callback(worker.stop, False)
+            port = listener.getsockname()[1]
+            return Gateway(worker, port, store, log_path, upstream.node, tmp_path)
+
+        yield run
