@@ -95,8 +95,27 @@ local function read_final_head(r, connection, seconds)
     end
 end
 
+-- Fields that stand in a response once: the upstream's take the place of those set before it was asked.
+local SINGLE = {
+    ["content-type"] = true, ["content-encoding"] = true, ["last-modified"] = true, ["etag"] = true,
+    ["location"] = true, ["accept-ranges"] = true,
+}
+
+local function make_room(from, into)
+    into:remove("content-length") -- the body is the upstream's
+    for i = 1, from.n, 3 do
+        if SINGLE[from[i]] then
+            into:remove(from[i])
+        end
+    end
+end
+
+-- What earlier phases set stays, as it does in nginx; the upstream's fields follow.
 local function copy_headers(from, into)
-    local n = 0
+    if into.n > 0 then
+        make_room(from, into)
+    end
+    local n = into.n
     for i = 1, from.n, 3 do
         local key = from[i]
         if not HIDDEN[key] then
