@@ -55,11 +55,19 @@ local function refuse(up_conf)
     return nil
 end
 
+-- TLS would be needed for the others: better no answer than a request in the clear.
+local function refuse_scheme(api_ctx)
+    local scheme = api_ctx.upstream_scheme or "http"
+    if scheme ~= "http" then
+        return UNAVAILABLE, "upstream scheme '" .. scheme .. "' is not supported: only http is"
+    end
+end
+
 -- Settle the upstream of a request: ctx.matched_upstream, unless a plugin has called set().
 -- Returns nothing, or a status and the reason.
 function _M.set_by_route(_, api_ctx)
     if api_ctx.upstream_conf then
-        return
+        return refuse_scheme(api_ctx)
     end
     local up_conf = api_ctx.matched_upstream
     if not up_conf then
@@ -70,8 +78,9 @@ function _M.set_by_route(_, api_ctx)
         return UNAVAILABLE, err
     end
     _M.set_scheme(api_ctx, up_conf)
-    if api_ctx.upstream_scheme ~= "http" then
-        return UNAVAILABLE, "upstream scheme '" .. api_ctx.upstream_scheme .. "' is not supported: only http is"
+    local code, reason = refuse_scheme(api_ctx)
+    if code then
+        return code, reason
     end
     local ok
     ok, err = nodes.fill(up_conf, api_ctx.upstream_scheme)
@@ -187,8 +196,12 @@ end
 
 -- Make the upstream inside an item ready for requests; value may be nil.
 function _M.filter_upstream(value, parent)
-    if value then
-        nodes.prepare(value, parent)
+    if not value then
+        return
+    end
+    nodes.prepare(value, parent)
+    if value.checks then
+        core.log.warn("upstream of [", parent.key, "]: `checks` has no effect, there are no health checks")
     end
 end
 

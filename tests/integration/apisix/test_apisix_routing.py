@@ -150,3 +150,24 @@ def test_the_other_routers(start: Callable[..., Any], upstream: Any, router: str
     assert route_of(gateway.ask("/h")) == "2"
     with_parameters = router == "radixtree_uri_with_parameter"
     assert route_of(gateway.ask("/user/7/x")) == ("3" if with_parameters else None)
+
+
+def test_options_for_the_path(start: Callable[..., Any], upstream: Any) -> None:
+    gateway = start(
+        {
+            "routes/1": marked(upstream, "", uri="/a"),
+            "routes/2": marked(upstream, "", uri="/x%2Fy"),
+            "routes/3": marked(upstream, "", uri="/s/b"),
+        },
+        {
+            "apisix": {
+                "delete_uri_tail_slash": True,
+                "match_uri_encoded_slash": True,
+                "normalize_uri_like_servlet": True,
+            }
+        },
+    )
+    assert route_of(gateway.ask("/a/")) == "1"
+    assert route_of(gateway.ask("/x%2fy")) == "2"
+    assert gateway.ask("/s;p=1/b").json["path"] == "/s;p=1/b"
+    assert gateway.ask("/s/..;/b").status == 400

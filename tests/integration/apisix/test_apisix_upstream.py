@@ -40,6 +40,7 @@ def gateway(start: Callable[..., Any], upstreams: list[Any]) -> Any:
                                     upstream_host="other.com"),
             "routes/empty": route("/empty", []),
             "routes/https": route("/https", {one: 1}, scheme="https"),
+            "routes/secure": {**route("/secure", {one: 1}), "plugins": {"t-secure": {}}},
             "routes/discovery": {"uri": "/discovery", "upstream": {
                 "type": "roundrobin", "service_name": "s", "discovery_type": "dns"}},
             "routes/missing": {"uri": "/missing", "upstream_id": "absent"},
@@ -99,6 +100,7 @@ def test_pass_host(gateway: Any, upstream: Any, path: str, host: str | None) -> 
         ("/nowhere", 503, "no valid upstream node"),
         ("/none", 503, "missing upstream configuration in Route or Service"),
         ("/https", 503, "upstream scheme 'https' is not supported"),
+        ("/secure", 503, "upstream scheme 'https' is not supported"),
         ("/discovery", 503, "discovery is uninitialized"),
         ("/missing", 502, "failed to find upstream by id: absent"),
         ("/hash", 502, "invalid balancer type: chash"),
