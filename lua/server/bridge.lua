@@ -29,7 +29,6 @@ local AWAITS = {
     "resolve",
     "store_readdir", "store_get", "store_put", "store_put_if", "store_delete", "store_delete_prefix",
     "store_watch_open", "store_watch_next", "store_server_version", "standalone_wait",
-    "python_phase",
 }
 
 local _M = { call = {}, await = {} }

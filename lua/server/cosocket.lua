@@ -12,8 +12,9 @@ local reading = require "server.cosocket_reading"
 local settings = require "server.settings"
 
 local cast = ffi.cast
-local error, type, tostring, tonumber, ipairs, setmetatable = error, type, tostring, tonumber, ipairs, setmetatable
-local concat = table.concat
+local error, type, tostring, tonumber = error, type, tostring, tonumber
+local ipairs, pairs, setmetatable = ipairs, pairs, setmetatable
+local concat, find = table.concat, string.find
 
 local Socket = {}
 Socket.__index = Socket
@@ -34,22 +35,54 @@ function _M.tcp()
 end
 
 local function seconds(milliseconds, default)
-    milliseconds = tonumber(milliseconds)
-    if not milliseconds or milliseconds <= 0 then
+    milliseconds = tonumber(milliseconds) or 0
+    if milliseconds < 0 then
+        error("bad timeout value", 4)
+    elseif milliseconds == 0 then
         return default
     end
     return milliseconds / 1000
 end
 
--- Milliseconds, for all three operations.
-function Socket:settimeout(milliseconds)
-    return self:settimeouts(milliseconds, milliseconds, milliseconds)
-end
-
-function Socket:settimeouts(connecting, sending, receiving)
+local function set_timeouts(self, connecting, sending, receiving)
     self.connect_timeout = seconds(connecting, settings.socket_connect_timeout)
     self.send_timeout = seconds(sending, settings.socket_send_timeout)
     self.read_timeout = seconds(receiving, settings.socket_read_timeout)
+end
+
+-- Milliseconds, for all three operations; 0 or nil: the default.
+function Socket:settimeout(milliseconds)
+    set_timeouts(self, milliseconds, milliseconds, milliseconds)
+end
+
+function Socket:settimeouts(connecting, sending, receiving)
+    set_timeouts(self, connecting, sending, receiving)
+end
+
+-- Why the socket cannot be used now: another light thread is at it.
+local function busy(self)
+    if self.claim or self.place then
+        return "socket busy connecting"
+    end
+    local stream = self.connection and self.connection.stream
+    return stream and (stream.reader and "socket busy reading" or stream.writer and "socket busy writing")
+end
+
+-- The request's end closes what its code left open.
+local function register(self)
+    local r = current.request
+    if r then
+        r.sockets = r.sockets or {}
+        r.sockets[self] = true
+        self.request = r
+    end
+end
+
+local function unregister(self)
+    local r = self.request
+    if r and r.sockets then
+        r.sockets[self] = nil
+    end
 end
 
 local function resolve(host)
@@ -60,7 +93,8 @@ local function resolve(host)
     if found and found[1] then
         return found[1]
     end
-    return nil, host .. " could not be resolved (" .. tostring(err or "3: Host not found") .. ")"
+    local temporary = err and find(err, "temporary", 1, true)
+    return nil, host .. " could not be resolved (" .. (temporary and "2: Server failure" or "3: Host not found") .. ")"
 end
 
 local function options_of(host, port, options)
@@ -79,11 +113,29 @@ local function options_of(host, port, options)
 end
 
 local function fail_connect(self, pool, err)
+    self.claim = nil
+    unregister(self)
     pool:closed()
-    if err == "timeout" then
-        log.err("lua tcp socket connect timed out, when connecting to ", self.peer)
-    end
     return nil, err
+end
+
+-- Make the connection that pool granted. Returns 1, or nil and an error text.
+local function open(self, pool, host, port)
+    self.claim = pool
+    local ip, err = resolve(host)
+    if not ip then
+        return fail_connect(self, pool, err)
+    end
+    local stream
+    stream, err = connect(ip, port or 0, self.connect_timeout)
+    if not stream then
+        local what = err == "timeout" and "lua tcp socket connect timed out" or "connect() failed (" .. err .. ")"
+        log.err(what, ", when connecting to ", self.peer)
+        return fail_connect(self, pool, err)
+    end
+    self.claim = nil
+    self.connection = setmetatable({ stream = stream, input = inputs.new(stream), reused = 0 }, pools.Connection)
+    return 1
 end
 
 -- Connect to host:port, or to "unix:/path". options: {pool, pool_size, backlog}.
@@ -95,39 +147,34 @@ function Socket:connect(host, port, options)
     if host:sub(1, 5) == "unix:" then
         options, port = port, nil
     else
-        local number = tonumber(port)
-        if not number or number < 0 or number > 65535 then
-            error("bad port number: " .. tostring(port), 2)
+        port = tonumber(port)
+        if not port then
+            return nil, "missing the port number"
+        elseif port < 0 or port > 65535 then
+            return nil, "bad port number: " .. port
         end
-        port = number
+    end
+    local why = busy(self)
+    if why then
+        return nil, why
     end
     if self.connection then
         self:close()
     end
     local key, size, backlog = options_of(host, port, options)
     local pool = pools.get(key, size, backlog)
-    local ok, err = pool:wait_for_place(current.task, self.connect_timeout)
-    if not ok then
+    register(self)
+    local granted, err = pool:acquire(self, self.connect_timeout)
+    if not granted then
+        unregister(self)
         return nil, err
     end
     self.pool, self.peer = pool, port and host .. ":" .. port or host
-    local connection = pool:take()
-    if connection then
-        connection.reused = connection.reused + 1
-        self.connection = connection
-        return 1
+    if granted == true then
+        return open(self, pool, host, port)
     end
-    pool.open = pool.open + 1
-    local ip, stream
-    ip, err = resolve(host)
-    if not ip then
-        return fail_connect(self, pool, err)
-    end
-    stream, err = connect(ip, port or 0, self.connect_timeout)
-    if not stream then
-        return fail_connect(self, pool, err)
-    end
-    self.connection = setmetatable({ stream = stream, input = inputs.new(stream), reused = 0 }, pools.Connection)
+    granted.reused = granted.reused + 1
+    self.connection = granted
     return 1
 end
 
@@ -153,7 +200,9 @@ function Socket:send(data)
     end
     local connection = self.connection
     if not connection then
-        return nil, "closed"
+        return nil, self.claim and "socket busy connecting" or "closed"
+    elseif connection.stream.writer then
+        return nil, "socket busy writing"
     end
     local ok, err = connection.stream:send(cast("const uint8_t *", data), #data, self.send_timeout)
     if not ok then
@@ -184,39 +233,58 @@ end
 -- Give the connection to the pool. milliseconds: how long it may be idle (0: no bound; 60 s).
 -- Returns 1, or nil and an error text.
 function Socket:setkeepalive(milliseconds, size)
-    local connection = self.connection
-    if not connection then
-        return nil, "closed"
+    local connection, why = self.connection, busy(self)
+    if why or not connection then
+        return nil, why or "closed"
     end
-    if connection.input.buffer then
+    why = connection:unfit()
+    if why then
         self:close()
-        return nil, "unread data in buffer"
-    end
-    if connection.stream.hangup then
-        self:close()
-        return nil, "connection in dubious state"
+        return nil, why
     end
     self.connection = nil
+    unregister(self)
     local pool = self.pool
     if size and size > 0 and not pool.backlog and pool.size ~= size and #pool.idle == 0 then
         pool.size = size
     end
-    local idle = milliseconds == 0 and 1e9 or seconds(milliseconds, settings.socket_keepalive_timeout)
-    pool:put(connection, idle)
+    pool:put(connection, milliseconds == 0 and 1e9 or seconds(milliseconds, settings.socket_keepalive_timeout))
     return 1
 end
 
--- Returns 1, or nil and "closed".
-function Socket:close()
+local function close(self)
     local connection = self.connection
-    if not connection then
-        return nil, "closed"
-    end
     self.connection = nil
+    unregister(self)
     connection.input:clear()
     connection.stream:close()
     self.pool:closed()
     return 1
+end
+
+-- Returns 1, or nil and "closed" or why it cannot be closed now.
+function Socket:close()
+    local why = busy(self)
+    if why or not self.connection then
+        return nil, why or "closed"
+    end
+    return close(self)
+end
+
+-- Close what the code of a request (or timer) r left open or was doing when it was ended.
+function _M.close_all(r)
+    local sockets = r.sockets
+    r.sockets = nil
+    for self in pairs(sockets or {}) do
+        if self.connection then
+            close(self)
+        elseif self.place then
+            self.place:release()
+        elseif self.claim then
+            self.claim:closed()
+        end
+        self.place, self.claim = nil, nil
+    end
 end
 
 return _M

@@ -9,6 +9,13 @@ local find, sub, gsub = string.find, string.sub, string.gsub
 
 local _M = {}
 
+local function unreadable(self, connection)
+    if connection then
+        return "socket busy reading"
+    end
+    return self.claim and "socket busy connecting" or "closed"
+end
+
 -- Get more bytes. Returns true, or nil and "closed", "timeout" or an error text.
 local function more(self, connection)
     local n, err = connection.input:fill(self.read_timeout)
@@ -93,13 +100,13 @@ function _M.receive(self, what)
     local size = tonumber(what)
     if size then
         if size < 0 then
-            error("bad argument #1 to 'receive' (bad number: " .. tostring(what) .. ")", 2)
+            error("bad argument #1 to 'receive' (bad pattern argument)", 2)
         end
     elseif what ~= nil and what ~= "*l" and what ~= "*a" then
-        error("bad argument #1 to 'receive' (bad pattern: " .. tostring(what) .. ")", 2)
+        error("bad argument #1 to 'receive' (bad pattern argument: " .. tostring(what) .. ")", 2)
     end
-    if not connection then
-        return nil, "closed"
+    if not connection or connection.stream.reader then
+        return nil, unreadable(self, connection)
     end
     if size then
         return receive_size(self, connection, size)
@@ -116,8 +123,8 @@ function _M.receiveany(self, max)
         error("bad argument #1 to 'receiveany' (bad max argument)", 2)
     end
     local connection = self.connection
-    if not connection then
-        return nil, "closed"
+    if not connection or connection.stream.reader then
+        return nil, unreadable(self, connection)
     end
     local input = connection.input
     if not input.buffer then
@@ -139,8 +146,8 @@ local function read_until(self, state, pattern, inclusive, size)
         return nil, nil, nil
     end
     local connection = self.connection
-    if not connection then
-        return nil, "closed"
+    if not connection or connection.stream.reader then
+        return nil, unreadable(self, connection)
     end
     local input = connection.input
     local held = state.held

@@ -1,11 +1,10 @@
 -- Owns light threads (ngx.thread): tasks that belong to a request. Their handle is their coroutine, as
 -- in ngx_lua. A phase ends only when all its light threads have ended or been killed.
 local current = require "server.current"
-local log = require "server.log"
+local errors = require "server.errors"
 local task = require "server.task"
 
-local select, unpack, tostring, setmetatable = select, unpack, tostring, setmetatable
-local traceback = debug.traceback
+local select, unpack, setmetatable, ipairs, pairs, next = select, unpack, setmetatable, ipairs, pairs, next
 
 local _M = {}
 
@@ -22,18 +21,29 @@ function Join:cancel_wait()
     end
 end
 
-local function on_done(thread, ok, result)
-    local r = thread.request
-    if r and r.threads then
-        r.threads[thread] = nil
+-- A thread of r is no more; the end of the phase may wait for that.
+local function leave(r, thread)
+    local threads = r and r.threads
+    if not threads then
+        return
     end
+    threads[thread] = nil
+    local waiting = r.joining
+    if waiting and next(threads) == nil then
+        r.joining = nil
+        task.wake(waiting)
+    end
+end
+
+local function on_done(thread, ok, result)
     if ok then
         thread.results = result
     else
-        log.err("lua user thread aborted: runtime error: ", tostring(result), "\n", traceback(thread.co))
+        errors.report(thread, "lua user thread aborted: runtime error: ", result)
         thread.results = { n = 1, result }
     end
     thread.ok = ok
+    leave(thread.request, thread)
     local joiner = thread.joiner
     if joiner then
         joiner:cancel_wait()
@@ -41,26 +51,30 @@ local function on_done(thread, ok, result)
     end
 end
 
--- Run fn(...) as a new light thread of the running task's request, at once, until it waits or ends.
--- Returns its coroutine.
+local function pack(...)
+    return { n = select("#", ...), ... }
+end
+
+-- Run fn(...) as a new light thread of the running task's request, at once, until it waits or ends; then
+-- the running task goes on. Returns its coroutine.
 function _M.spawn(fn, ...)
-    local parent = current.task
-    local r = current.request
-    local n = select("#", ...)
-    local args = { ... }
+    local parent, r = current.task, current.request
+    local args = pack(...)
     local thread = task.new(function()
-        local function pack(...)
-            return { n = select("#", ...), ... }
-        end
-        return pack(fn(unpack(args, 1, n)))
+        return pack(fn(unpack(args, 1, args.n)))
     end, r, on_done)
-    thread.parent, thread.main = parent, parent.main or parent
+    thread.parent = parent
     by_co[thread.co] = thread
     if r then
         r.threads = r.threads or {}
         r.threads[thread] = true
     end
-    task.resume(thread)
+    task.leave(function() -- in the scheduler: the thread may end the request, and its parent with it
+        task.resume(thread)
+        if not parent.dead then
+            return task.resume(parent)
+        end
+    end)
     return thread.co
 end
 
@@ -92,21 +106,23 @@ end
 
 function _M.kill(thread)
     thread.killed = true
-    if thread.request and thread.request.threads then
-        thread.request.threads[thread] = nil
-    end
     task.kill(thread)
+    return leave(thread.request, thread)
+end
+
+local Phase = {} -- the place where the end of r's phase waits
+Phase.__index = Phase
+
+function Phase:cancel_wait()
+    self.request.joining = nil
 end
 
 -- Wait for all light threads that r's phase has left running.
 function _M.join_all(r)
     local threads = r.threads
-    while threads and next(threads) do
-        local list = {}
-        for thread in pairs(threads) do
-            list[#list + 1] = thread
-        end
-        _M.wait_any(list)
+    if threads and next(threads) ~= nil then
+        r.joining = current.task
+        return task.wait(setmetatable({ request = r }, Phase))
     end
 end
 

@@ -1,8 +1,15 @@
 -- Owns the pools of idle cosocket connections: one per key and worker, bounded, the least recently used
 -- connection goes first; and the queue of those who wait for a place in a pool with a backlog.
+local ffi = require "ffi"
+local bridge = require "server.bridge"
+local cdefs = require "server.cdefs"
+local clock = require "server.clock"
+local current = require "server.current"
+local streams = require "server.stream"
 local task = require "server.task"
 
-local setmetatable = setmetatable
+local C = ffi.C
+local ipairs, setmetatable, type = ipairs, setmetatable, type
 local remove = table.remove
 
 local Pool = {}
@@ -25,13 +32,15 @@ function _M.get(key, size, backlog)
     return pool
 end
 
--- An idle connection {stream, input, reused}, or nil.
-function Pool:take()
+-- Give out an idle connection {stream, input, reused}, or the right to open one (true).
+local function grant(self)
     local connection = remove(self.idle)
     if connection then
         connection.stream:set_idle(nil)
+        return connection
     end
-    return connection
+    self.open = self.open + 1
+    return true
 end
 
 -- Keep a connection for at most `seconds`.
@@ -63,6 +72,30 @@ local Connection = {}
 Connection.__index = Connection
 _M.Connection = Connection
 
+local one_byte = ffi.new("uint8_t[1]")
+
+-- Why the connection cannot be kept for another use, or nil.
+function Connection:unfit()
+    local stream = self.stream
+    if self.input.buffer then
+        return "unread data in buffer"
+    elseif not stream.readable then
+        return nil
+    end
+    local n = C.pygw_recv(stream.fd, one_byte, 1, cdefs.MSG_PEEK)
+    if n == 0 then
+        return "closed"
+    elseif n > 0 then
+        return "connection in dubious state"
+    end
+    local errno = ffi.errno()
+    if errno ~= cdefs.EAGAIN then
+        return streams.error_text(errno)
+    end
+    stream.readable = false
+    return nil
+end
+
 -- An idle connection got bytes, an end, or its timeout: each of them ends it.
 function Connection:on_idle_event()
     local pool = self.pool
@@ -87,7 +120,8 @@ function Place:cancel_wait()
         end
     end
     if self.timer then
-        require("server.bridge").cancel(self.timer)
+        bridge.cancel(self.timer)
+        self.timer = nil
     end
 end
 
@@ -101,22 +135,39 @@ function Pool:serve_next()
     local place = self.queue[1]
     if place and (#self.idle > 0 or self.open < self.size) then
         place:cancel_wait()
-        task.wake(place.task, true)
+        place.granted = grant(self)
+        task.wake(place.task, place.granted)
     end
 end
 
--- Wait, if there is a backlog, until the pool has a place. Returns true, or nil and an error text.
-function Pool:wait_for_place(running, seconds)
+-- Get an idle connection, or the right to open one (true); if there is a backlog, wait for it up to
+-- `seconds`. socket.place stands for what was granted until the socket takes it, as its task may be
+-- killed before. Returns nil and an error text when there is none.
+function Pool:acquire(socket, seconds)
     if not self.backlog or #self.idle > 0 or self.open < self.size then
-        return true
+        return grant(self)
     end
     if #self.queue >= self.backlog then
         return nil, "too many waiting connect operations"
     end
-    local place = setmetatable({ task = running, pool = self }, Place)
+    local place = setmetatable({ task = current.task, pool = self }, Place)
     self.queue[#self.queue + 1] = place
-    place.timer = require("server.bridge").call_at(require("server.clock").monotonic() + seconds, place)
-    return task.wait(place)
+    place.timer = bridge.call_at(clock.monotonic() + seconds, place)
+    socket.place = place
+    local granted, err = task.wait(place)
+    socket.place = nil
+    return granted, err
+end
+
+-- Take back what a dead task was granted.
+function Place:release()
+    local granted = self.granted
+    if type(granted) == "table" then
+        granted.stream:close()
+    end
+    if granted then
+        return self.pool:closed()
+    end
 end
 
 return _M

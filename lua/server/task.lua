@@ -89,7 +89,13 @@ function _M.wait(place)
         error("API disabled in the current context: nothing here can wait", 2)
     end
     task.waiting = place
-    return co_yield(SCHED)
+    local ok, a, b, c = pcall(co_yield, SCHED)
+    if ok then
+        return a, b, c
+    end
+    task.waiting = nil -- below a C function (string.gsub, …) there is no waiting: no place may remember it
+    place:cancel_wait(task)
+    error(a, 2)
 end
 
 -- Let task go on with up to three values once the running task has yielded.
@@ -99,7 +105,11 @@ _M.wake = make_ready
 function _M.leave(op)
     local task = current.task
     task.op = op
-    return co_yield(SCHED)
+    local ok, err = pcall(co_yield, SCHED)
+    if not ok then
+        task.op = nil
+        error(err, 2)
+    end
 end
 
 -- Forget a task that waits: it never runs again.

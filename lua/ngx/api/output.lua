@@ -6,6 +6,7 @@ local log = require "server.log"
 local output = require "server.http.output"
 
 local type, tostring, select, error, ipairs, setmetatable = type, tostring, select, error, ipairs, setmetatable
+local byte, find, gsub = string.byte, string.find, string.gsub
 local concat = table.concat
 
 local _M = {}
@@ -14,8 +15,10 @@ local FILTERS = { header_filter = true, body_filter = true, log = true, balancer
 
 local function request()
     local r = current.request
-    if not r or not r.method then
+    if not r then
         error("no request found", 3)
+    elseif not r.method then
+        error("API disabled in the context of ngx.timer", 3)
     end
     if FILTERS[r.phase] then
         error("API disabled in the context of " .. r.phase .. "_by_lua*", 3)
@@ -54,7 +57,9 @@ local function gather(...)
 end
 
 local function write(r, text)
-    if r.ended then
+    if r.no_body then
+        return nil, "header only"
+    elseif r.ended then
         return nil, "seen eof"
     end
     local ok, err = output.write(r, text)
@@ -76,7 +81,9 @@ end
 -- Sending waits for the client by itself here, so flush(true) and flush() are one. Returns 1, or nil and an error.
 function _M.flush()
     local r = request()
-    if not r.header_sent then
+    if r.ended then
+        return nil, "seen eof"
+    elseif not r.header_sent then
         return nil, "nothing to flush"
     end
     local ok, err = output.flush(r)
@@ -103,25 +110,25 @@ function _M.send_headers()
     return 1
 end
 
--- Does not return, but in balancer, header_filter, body_filter and log, where it only notes the status.
+-- Does not return, but in the balancer and header_filter phases, where it notes what the request ends with.
 function _M.exit(code)
     local r = current.request
     code = tonumber(code) or 0
     if not r then
         error("no request found", 2)
     end
-    if not r.method then -- a timer: ends it
-        return exit_request(code)
-    end
-    if FILTERS[r.phase] then
-        if r.phase == "header_filter" and code >= 200 then
-            r.status = code
-        elseif r.phase == "balancer" and code >= 300 then
-            r.balancer.exit_code = code
+    local phase = r.phase
+    if phase == "header_filter" or phase == "balancer" then
+        if phase == "balancer" then
+            r.balancer.exit_code = code >= 300 and code or nil
+        elseif code >= 300 then
+            r.filter_exit = code
         elseif code == ngx.ERROR then
-            error("ngx.exit(ngx.ERROR) in " .. r.phase, 2)
+            error("ngx.exit(ngx.ERROR) in header_filter", 2)
         end
         return
+    elseif FILTERS[phase] then
+        error("API disabled in the context of " .. phase .. "_by_lua*", 2)
     end
     if r.header_sent and code >= 300 and r.status ~= code then
         log.err("attempt to set status ", code, " via ngx.exit after sending out the response status ", r.status)
@@ -129,11 +136,18 @@ function _M.exit(code)
     return exit_request(code)
 end
 
+local function shown(c)
+    return ("\\x%02X"):format(byte(c))
+end
+
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
 -- Does not return. status: 302 unless given.
 function _M.redirect(target, status)
     local r = request()
+    if type(target) ~= "string" then
+        error("bad argument #1 to 'redirect' (string expected, got " .. type(target) .. ")", 2)
+    end
     status = status or 302
     if not REDIRECTS[status] then
         error("only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY, ngx.HTTP_PERMANENT_REDIRECT, "
@@ -142,7 +156,12 @@ function _M.redirect(target, status)
     if r.header_sent then
         error("attempt to call ngx.redirect after sending out the headers", 2)
     end
-    r.resp:set("location", "Location", require("server.http.headers").clean(target))
+    local bad = find(target, "[%z\1-\31\127]")
+    if bad then
+        local text = gsub(target, "[%z\1-\31\127]", shown)
+        error(('unsafe byte "0x%02x" in redirect uri "%s"'):format(byte(target, bad), text), 2)
+    end
+    r.resp:set("location", "Location", target)
     return exit_request(status)
 end
 

@@ -1,10 +1,14 @@
 -- Owns ngx.thread. Source: the ngx_lua documentation, "ngx.thread.*".
 local current = require "server.current"
 local light_threads = require "server.light_threads"
+local phases = require "server.phases"
 
 local error, select, type, unpack = error, select, type, unpack
 
 local thread = {}
+
+-- A response's filters run one after the other, in order; nothing may write beside them.
+local NO_THREADS = { balancer = true, header_filter = true, body_filter = true, log = true }
 
 local function check(co, number, name)
     local found = type(co) == "thread" and light_threads.of(co)
@@ -19,8 +23,9 @@ function thread.spawn(fn, ...)
     if type(fn) ~= "function" then
         error("bad argument #1 to 'spawn' (function expected, got " .. type(fn) .. ")", 2)
     end
-    if not current.task then
-        error("API disabled in the current context", 2)
+    local r = current.request
+    if not current.task or r and NO_THREADS[r.phase] then
+        error("API disabled in the context of " .. (r and r.phase or phases.global) .. "_by_lua*", 2)
     end
     return light_threads.spawn(fn, ...)
 end
@@ -46,7 +51,7 @@ function thread.wait(...)
     return ended.ok, unpack(ended.results, 1, ended.results.n)
 end
 
--- Returns true, or nil and an error text.
+-- Returns 1, or nil and an error text.
 function thread.kill(co)
     local found = check(co, 1, "kill")
     if found.killed or found.reaped then
@@ -57,7 +62,7 @@ function thread.kill(co)
         return nil, "killer not parent"
     end
     light_threads.kill(found)
-    return true
+    return 1
 end
 
 return { thread = thread }

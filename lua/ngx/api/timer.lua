@@ -3,11 +3,11 @@
 local bridge = require "server.bridge"
 local clock = require "server.clock"
 local current = require "server.current"
-local log = require "server.log"
+local errors = require "server.errors"
 local task = require "server.task"
 
 local error, type, select, unpack, tostring, tonumber = error, type, select, unpack, tostring, tonumber
-local getinfo, traceback = debug.getinfo, debug.traceback
+local getinfo = debug.getinfo
 
 local _M = { timer = {} }
 
@@ -16,9 +16,10 @@ local last_id = 0
 
 local function on_done(self, ok, err)
     if not ok then
-        log.err("lua entry thread aborted: runtime error: ", tostring(err), "\n", traceback(self.co))
+        errors.report(self, "lua entry thread aborted: runtime error: ", err)
     end
     require("server.light_threads").kill_all(self.request)
+    require("server.cosocket").close_all(self.request)
     bridge.call.timer_done(self.run_id)
 end
 
@@ -69,7 +70,7 @@ end
 -- The same every delay seconds.
 function _M.timer.every(delay, fn, ...)
     if tonumber(delay) == 0 then
-        error("delay cannot be 0", 2)
+        error("delay cannot be zero", 2)
     end
     return create(bridge.call.timer_every, "every", delay, fn, ...)
 end
@@ -97,7 +98,7 @@ end
 function _M.sleep(seconds)
     seconds = tonumber(seconds)
     if not seconds or seconds < 0 then
-        error("invalid sleep duration \"" .. tostring(seconds) .. "\"", 2)
+        error("invalid sleep duration \"" .. tostring(seconds and seconds * 1000) .. "\"", 2)
     end
     local running = current.task
     if not running then

@@ -5,6 +5,7 @@ local address = require "server.address"
 local bridge = require "server.bridge"
 local cdefs = require "server.cdefs"
 local clock = require "server.clock"
+local errors = require "server.errors"
 local ffi = require "ffi"
 local handler = require "server.http.handler"
 local inputs = require "server.http.input"
@@ -12,14 +13,12 @@ local log = require "server.log"
 local reading = require "server.http.reading"
 local request_body = require "server.http.request_body"
 local requests = require "server.http.request"
-local current = require "server.current"
 local settings = require "server.settings"
 local streams = require "server.stream"
 local task = require "server.task"
 
 local C = ffi.C
 local linger, read_request, open_body = reading.linger, reading.read, reading.open_body
-local traceback = debug.traceback
 
 local no_linger = ffi.new("int[2]", 1, 0) -- struct linger: on, for 0 seconds
 
@@ -96,16 +95,16 @@ end
 
 local FAILURES_MAX = 4 -- in one request: in a phase, in the filters of the answer to that, in the log phase
 
+local FILTER = { balancer = true, header_filter = true, body_filter = true, log = true }
+
 local function on_done(main, ok, err)
     local conn = main.conn
     if ok then
         return
     end
     local r = conn.request
-    local outer = current.request
-    current.request = r
-    log.err("lua entry thread aborted: runtime error: ", tostring(err), "\n", traceback(main.co))
-    current.request = outer
+    errors.report(main, FILTER[r.phase] and "failed to run " .. r.phase .. "_by_lua*: "
+        or "lua entry thread aborted: runtime error: ", err)
     if conn.failed_at ~= conn.requests then
         conn.failed_at, conn.failures = conn.requests, 0
     end
