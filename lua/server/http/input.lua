@@ -26,23 +26,22 @@ function Input:fill(seconds)
     local stream = self.stream
     local buffer = self.buffer
     if not buffer then
-        while true do
-            local ok, err = stream:wait_readable(seconds)
-            if not ok then
-                return nil, err
-            end
-            buffer = take()
-            local n
-            n, err = stream:recv(buffer, SIZE)
-            if n and n > 0 then
-                self.buffer, self.pos, self.len = buffer, 0, n
-                return n
-            end
-            give(buffer)
-            if n or err ~= "again" then
-                return n, err
-            end
+        local ok, err = stream:wait_readable(seconds)
+        if not ok then
+            return nil, err
         end
+        buffer = take()
+        local n
+        n, err = stream:recv(buffer, SIZE)
+        if n and n > 0 then
+            self.buffer, self.pos, self.len = buffer, 0, n
+            return n
+        end
+        give(buffer)
+        if not n and err == "again" then
+            return self:fill(seconds) -- no loop: one that runs once keeps the JIT from its caller
+        end
+        return n, err
     end
     local pos, len = self.pos, self.len
     if pos > 0 then

@@ -86,13 +86,12 @@ end
 -- Read the response's head, skipping interim ones. Returns status and minor version, or nil and why not.
 local function read_final_head(r, connection, seconds)
     local received = r.upstream_headers
-    while true do
-        received.n = 0
-        local code, minor = read_head(connection.input, received, settings.proxy_header_size, seconds)
-        if not code or code >= 200 or code == 101 then
-            return code, minor
-        end
+    received.n = 0
+    local code, minor = read_head(connection.input, received, settings.proxy_header_size, seconds)
+    if not code or code >= 200 or code == 101 then
+        return code, minor
     end
+    return read_final_head(r, connection, seconds)
 end
 
 -- Fields that stand in a response once: the upstream's take the place of those set before it was asked.
@@ -126,27 +125,31 @@ local function copy_headers(from, into)
     into.n = n
 end
 
-local function forward_body(r, connection, framing, length, seconds)
-    local body = bodies.reset(r.response_body, connection.input, framing, length)
-    while true do
-        local p, n = body:next(seconds)
-        if not p then
-            if n then
-                if not r.aborted then
-                    log.err("upstream ", n == "closed" and "prematurely closed connection" or n,
-                        " while reading response body from upstream")
-                end
-                r.keepalive, r.ended, r.truncated = false, true, true
-                return false
-            end
+-- Pass on what is left of a body. Returns whether all of it was passed on.
+local function forward_rest(r, body, framed, seconds)
+    local p, n = body:next(seconds)
+    if not p then
+        if not n then
             return true
         end
-        local ok = forward(r, p, n, framing == "length" and n == body.left)
-        body:advance(n)
-        if not ok then
-            return false
+        if not r.aborted then
+            log.err("upstream ", n == "closed" and "prematurely closed connection" or n,
+                " while reading response body from upstream")
         end
+        r.keepalive, r.ended, r.truncated = false, true, true
+        return false
     end
+    local ok = forward(r, p, n, framed and n == body.left)
+    body:advance(n)
+    if not ok then
+        return false
+    end
+    return body.done or forward_rest(r, body, framed, seconds) -- a tail call, no loop: see Input:fill
+end
+
+local function forward_body(r, connection, framing, length, seconds)
+    local body = bodies.reset(r.response_body, connection.input, framing, length)
+    return forward_rest(r, body, framing == "length", seconds)
 end
 
 local function pass_response(r, connection, code, minor)
@@ -247,6 +250,38 @@ local function may_retry(r, reached)
     return not reached or (IDEMPOTENT[r.method] and proxy_request.repeatable(r))
 end
 
+-- Try one peer after the other, until a response is under way or none is left.
+local function try_peers(r)
+    local peer = pick_peer(r)
+    if not peer then
+        local code = r.balancer.exit_code
+        if not code then
+            log.err("no peer was set in the balancer phase")
+        end
+        r.stream.on_hangup = nil
+        return output.send_page(r, code or 500)
+    end
+    local ok, err, reached = try(r, peer)
+    if ok then
+        return
+    end
+    if r.aborted then
+        r.status = 499
+        return
+    end
+    log.err(describe(err))
+    local code = err == "timeout" and 504 or 502
+    note_status(r, code)
+    if not may_retry(r, reached) then
+        r.upstream_response_time = now() - r.upstream_start
+        r.stream.on_hangup = nil
+        return output.send_page(r, code)
+    end
+    r.balancer.more_tries = r.balancer.more_tries - 1
+    r.balancer.failure, r.balancer.failure_code = "failed", code
+    return try_peers(r)
+end
+
 -- Proxy r to the peers that the application's balancer phase picks.
 function _M.run(r)
     r.balancer = fresh_balancer(r)
@@ -255,36 +290,7 @@ function _M.run(r)
     r.upstream_headers = r.received
     r.stream.request = r
     r.stream.on_hangup = on_client_hangup
-    while true do
-        local peer = pick_peer(r)
-        if not peer then
-            local code = r.balancer.exit_code
-            if not code then
-                log.err("no peer was set in the balancer phase")
-            end
-            r.stream.on_hangup = nil
-            return output.send_page(r, code or 500)
-        end
-        local ok, err, reached = try(r, peer)
-        if ok then
-            break
-        end
-        if r.aborted then
-            r.status = 499
-            break
-        end
-        log.err(describe(err))
-        local code = err == "timeout" and 504 or 502
-        note_status(r, code)
-        if not may_retry(r, reached) then
-            r.upstream_response_time = now() - r.upstream_start
-            r.stream.on_hangup = nil
-            output.send_page(r, code)
-            break
-        end
-        r.balancer.more_tries = r.balancer.more_tries - 1
-        r.balancer.failure, r.balancer.failure_code = "failed", code
-    end
+    try_peers(r)
     r.stream.on_hangup = nil
 end
 

@@ -42,31 +42,31 @@ end
 
 -- Read one response head from input into `into` (Headers). Returns a status and the minor version;
 -- or nil and "timeout", "closed", "invalid header", "header too large" or an error text.
-function _M.read(input, into, limit, seconds)
-    while true do
-        local p = input.buffer
-        if p then
-            local stop = head_end(p, input.pos, input.len)
-            if stop then
-                local fields_at, code, minor = status_line(p, input.pos, stop)
-                if not fields_at or not parse_fields(p, fields_at, stop, into) then
-                    return nil, "invalid header"
-                end
-                input:advance(stop - input.pos)
-                return code, minor
+local function read(input, into, limit, seconds)
+    local p = input.buffer
+    if p then
+        local stop = head_end(p, input.pos, input.len)
+        if stop then
+            local fields_at, code, minor = status_line(p, input.pos, stop)
+            if not fields_at or not parse_fields(p, fields_at, stop, into) then
+                return nil, "invalid header"
             end
-            if input.len - input.pos > limit then
-                return nil, "header too large"
-            end
+            input:advance(stop - input.pos)
+            return code, minor
         end
-        local n, err = input:fill(seconds)
-        if not n then
-            return nil, err
-        elseif n == 0 then
-            return nil, "closed"
+        if input.len - input.pos > limit then
+            return nil, "header too large"
         end
     end
+    local n, err = input:fill(seconds)
+    if not n then
+        return nil, err
+    elseif n == 0 then
+        return nil, "closed"
+    end
+    return read(input, into, limit, seconds)
 end
+_M.read = read
 
 -- Lengths met so far, since a pattern match costs more than all the rest here. Bounded.
 local lengths, lengths_n = {}, 0
