@@ -1,5 +1,6 @@
 """The life of plugins: loading, metadata, APIs, replacement, the end; and that nothing piles up."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ def gateway(start: Callable[..., Any], to: Any) -> Any:
             "routes/meta": {"uri": "/meta", "plugins": {"t-meta": {}}},
             "routes/api": {"uri": "/t-meta/*", "plugins": {"t-api": {}}},
             "routes/1": {"uri": "/1", "upstream": to, "plugins": {"t-order": {}}},
+            "routes/time": {"uri": "/time", "upstream": to, "plugins": {"t-log": {}}},
             "services/s": {"upstream": to, "plugins": {"t-late": {}}},
             "consumers/j": {"username": "j", "plugins": {"t-auth": {"key": "j"}, "t-late": {}}},
         },
@@ -99,6 +101,11 @@ def test_the_api_of_a_plugin_is_reached_where_a_route_opens_it(gateway: Any) -> 
 
 def test_a_configuration_is_given_its_defaults(gateway: Any) -> None:
     assert gateway.ask("/1").headers["X-Count"] == "7"
+
+
+def test_a_logger_sees_how_long_the_upstream_took(gateway: Any) -> None:
+    assert gateway.ask("/time").status == 200
+    gateway.until(lambda: re.search(r"response time: \d\.\d{3}\b", gateway.log()))
 
 
 def kept(gateway: Any) -> int:
