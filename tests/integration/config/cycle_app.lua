@@ -1,12 +1,13 @@
--- The application of the cycle's tests: one watched directory, "/things", whose applied changes the test hears through
--- bridge.call.config_changed. What the test asks stands in the global `probe`.
+-- The application of the cycle's tests: it watches "/things" and twelve others; the test hears of applied changes
+-- through bridge.call.config_changed. What the test asks stands in the global `probe`.
 local cjson = require "cjson.safe"
 local config = require "apisix.core.config"
 local config_util = require "apisix.core.config_util"
 
 local app = {}
 
-probe = { filtered = {}, watched = {} }
+local probe = { filtered = {} }
+_G.probe = probe
 
 local function check(value)
     if value.bad then

@@ -1,4 +1,4 @@
-"""A worker in this process that runs tests/integration/config/cycle_app.lua against a store."""
+"""A worker in this process that runs tests/integration/config/cycle_app.lua."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from gevent.queue import Queue
 
 from pygw.config.bridge_calls import store_calls
 from pygw.config.settings import load
+from pygw.config.standalone import StandaloneFile
 from pygw.config.store import Store
 from pygw.hub.clock import Clock, VirtualClock
 from pygw.vm.worker import Worker
@@ -20,6 +21,25 @@ from pygw.vm.worker import Worker
 APP = Path(__file__).with_name("cycle_app.lua")
 DIRECTORIES = 13  # that the application watches
 WAIT = 20.0
+
+
+Entries = tuple[dict[str, Callable[..., Any]], dict[str, Callable[..., Any]]]
+
+
+def following_store(
+    directory: Path, store: Store, prefix: str, clock: Clock | None = None
+) -> "CycleWorker":
+    """A worker whose configuration is in a store."""
+    deployment = (
+        "role_traditional: {config_provider: embedded},"
+        f" etcd: {{host: ['http://127.0.0.1:1'], prefix: {json.dumps(prefix)}}}"
+    )
+    return CycleWorker(directory, deployment, store_calls(store), clock)
+
+
+def following_file(directory: Path, file: StandaloneFile) -> "CycleWorker":
+    """A worker whose configuration is in apisix.yaml."""
+    return CycleWorker(directory, "role_traditional: {config_provider: yaml}", file.calls())
 
 
 class CycleWorker:
@@ -31,7 +51,7 @@ class CycleWorker:
     """
 
     def __init__(
-        self, directory: Path, store: Store, prefix: str, clock: Clock | None = None
+        self, directory: Path, deployment: str, entries: Entries, clock: Clock | None = None
     ) -> None:
         self.clock = clock
         self.changes: Any = Queue()
@@ -40,15 +60,12 @@ class CycleWorker:
         self.gate = Event()
         self.gate.set()
         self.log_path = directory / "error.log"
-        (directory / "config.yaml").write_text(
-            "deployment: {role: traditional, role_traditional: {config_provider: embedded},"
-            f" etcd: {{host: ['http://127.0.0.1:1'], prefix: {json.dumps(prefix)}}}}}\n"
-        )
+        (directory / "config.yaml").write_text(f"deployment: {{role: traditional, {deployment}}}\n")
         self._log_fd = os.open(self.log_path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.setblocking(False)
-        calls, awaits = store_calls(store)
-        for name in ("store_readdir", "store_watch_open"):
+        calls, awaits = entries
+        for name in {"store_readdir", "store_watch_open"} & awaits.keys():
             awaits[name] = self._noted(name, awaits[name])
         self.worker = Worker(
             load(directory / "config.yaml"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import gevent
 import pytest
-from cycle_worker import CycleWorker
+from cycle_worker import CycleWorker, following_store
 
 from pygw.config.store import Delete, Put, Store
 
@@ -27,7 +27,7 @@ def started(store: Store, base: bytes, tmp_path: Path) -> Iterator[Callable[[], 
     workers: list[CycleWorker] = []
 
     def start() -> CycleWorker:
-        workers.append(CycleWorker(tmp_path, store, base.decode().rstrip("/")))
+        workers.append(following_store(tmp_path, store, base.decode().rstrip("/")))
         return workers[-1].start()
 
     yield start

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cycle_worker import CycleWorker
+from cycle_worker import CycleWorker, following_store
 from etcd_server import EtcdServer, free_ports
 
 from pygw.config.etcd import EtcdStore
@@ -27,7 +27,7 @@ def follow(
     workers: list[CycleWorker] = []
 
     def start(url: str) -> CycleWorker:
-        workers.append(CycleWorker(tmp_path, etcd_store_for(url), "/gw", clock))
+        workers.append(following_store(tmp_path, etcd_store_for(url), "/gw", clock))
         return workers[-1].start()
 
     yield start

@@ -177,6 +177,22 @@ def test_what_a_user_may_not_is_refused_not_retried(
     assert mine.next(WAIT).kind == "events"
 
 
+def test_a_denial_on_an_old_stream_is_tried_once_more_with_a_new_login(
+    etcd: EtcdServer, etcd_store_for: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """etcd denies what a forgotten token asks, as if its user had no permission."""
+    monkeypatch.setattr("pygw.config.etcd._TOKEN_DOUBT", 0.0)  # every stream counts as old
+    secure(etcd)
+    store = etcd_store_for(etcd.url, user="bob", password="bobpw")
+    mine = store.open_watch(b"/mine/", 0)
+    with pytest.raises(StoreRefused, match="(?i)permission ?denied"):
+        store.open_watch(b"/other/", 0)
+    assert mine.next(WAIT).kind == "closed"  # with the stream that was in doubt
+    again = store.open_watch(b"/mine/", 0)
+    store.put(b"/mine/k", b"")
+    assert again.next(WAIT).kind == "events"
+
+
 def test_a_wrong_password_is_refused(etcd: EtcdServer, etcd_store_for: MakeStore) -> None:
     secure(etcd)
     with pytest.raises(StoreRefused, match="authentication failed"):
