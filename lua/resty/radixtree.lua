@@ -159,23 +159,35 @@ local function tell(entry, path, opts, host)
     matched._host = host
 end
 
--- The first entry of list whose conditions hold.
+-- Returns entry if its conditions hold, and tells opts.matched what matched.
+local function try(entry, path, opts, ...)
+    local conds = entry.conditions
+    local ok, host = true, nil
+    if conds then
+        ok, host = hold(conds, opts, ...)
+    end
+    if ok and entry.regex then
+        ok = match_regex(entry, path, opts.matched)
+    end
+    if not ok then
+        return nil
+    end
+    if opts.matched then
+        tell(entry, path, opts, host)
+    end
+    return entry
+end
+
+-- The first entry of list whose conditions hold. Mostly there is one, and a loop that runs once would keep
+-- the JIT from compiling whoever calls this.
 local function choose(list, path, opts, ...)
-    local matched = opts.matched
-    for i = 1, #list do
-        local entry = list[i]
-        local conds = entry.conditions
-        local ok, host = true, nil
-        if conds then
-            ok, host = hold(conds, opts, ...)
-        end
-        if ok and entry.regex then
-            ok = match_regex(entry, path, matched)
-        end
-        if ok then
-            if matched then
-                tell(entry, path, opts, host)
-            end
+    local entry = try(list[1], path, opts, ...)
+    if entry or not list[2] then
+        return entry
+    end
+    for i = 2, #list do
+        entry = try(list[i], path, opts, ...)
+        if entry then
             return entry
         end
     end
@@ -197,7 +209,7 @@ local function match_mixed(self, path, opts, ...)
         node = node.parent
     end
     order.sort(found)
-    local entry = choose(found, path, opts, ...)
+    local entry = found[1] and choose(found, path, opts, ...)
     clear_tab(found)
     found.n = 0
     self.spare = found
