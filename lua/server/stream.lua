@@ -173,6 +173,11 @@ function Stream:wait_writable(seconds, place)
     return task_wait(place or self)
 end
 
+-- Whoever waits for something to read begins to wait anew: `seconds` from now on.
+function Stream:postpone(seconds)
+    self.read_deadline = monotonic() + seconds
+end
+
 -- Keep the stream unused for at most `seconds`; owner:on_idle_event(stream) hears of bytes, end or timeout.
 function Stream:set_idle(owner, seconds)
     self.idle = owner

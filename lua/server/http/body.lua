@@ -9,6 +9,7 @@ local min = math.min
 local setmetatable = setmetatable
 local huge = math.huge
 
+local VALUE = fields.VALUE
 local CR, LF, SEMICOLON = 13, 10, 59
 local MAX_CHUNK_LINE = 4096
 local MAX_TRAILER = 16384
@@ -98,13 +99,15 @@ local function read_trailers(self, seconds)
         if length == 0 then
             break
         elseif total > MAX_TRAILER then
-            return nil, "trailers too large"
+            return nil, "invalid chunk"
         end
     end
     if #block > 1 then
         local text = table.concat(block)
         self.trailers = headers.new()
-        return fields.parse(ffi.cast("const uint8_t *", text), 0, #text, self.trailers)
+        if not fields.parse(ffi.cast("const uint8_t *", text), 0, #text, self.trailers) then
+            return nil, "invalid chunk"
+        end
     end
     return true
 end
@@ -136,6 +139,12 @@ local function next_chunk(self, seconds)
     end
     if i == 0 or i > 12 or (i < length and p[i] ~= SEMICOLON) then
         return nil, "invalid chunk"
+    end
+    while i < length do -- an extension: ignored, but no place for control bytes
+        if VALUE[p[i]] == 0 then
+            return nil, "invalid chunk"
+        end
+        i = i + 1
     end
     input:advance(length + 2)
     self.left = size

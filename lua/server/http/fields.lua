@@ -25,6 +25,7 @@ for byte = 32, 255 do
     VALUE[byte] = byte ~= 127 and 1 or 0
 end
 VALUE[TAB] = 1
+_M.VALUE = VALUE
 
 -- Parse the lines from p[pos] up to the empty one that ends at p[stop] (exclusive) into `into`.
 -- Returns true, or nil and what is wrong.

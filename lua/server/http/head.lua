@@ -93,7 +93,7 @@ function _M.write(r)
     end
     put_framing(r, out, length)
     if r.upgraded then
-        out:put("Connection: upgrade\r\n")
+        out:put("Connection: upgrade\r\nUpgrade: ", r.upgraded, "\r\n")
     elseif r.keepalive then
         out:put("Connection: keep-alive\r\n")
     else

@@ -1,38 +1,29 @@
 -- Owns the proxying of a request: picking a peer (balancer phase), trying it, the next one when it
 -- fails, and the way of the response back. The upstream request itself is written by proxy_request.
-local bodies = require "server.http.body"
 local clock = require "server.clock"
 local output = require "server.http.output"
 local phases = require "server.phases"
 local proxy_request = require "server.http.proxy_request"
+local proxy_response = require "server.http.proxy_response"
 local response_parser = require "server.http.response_parser"
 local settings = require "server.settings"
-local task = require "server.task"
-local tunnel = require "server.http.tunnel"
 local upstreams = require "server.http.upstreams"
 local log = require "server.log"
 
 local now = clock.now
 local run_phase = phases.run
 local read_head, framing_of = response_parser.read, response_parser.framing
-local forward, finish = output.forward, output.finish
-local tostring = tostring
+local pass, stop_pump = proxy_response.pass, proxy_response.stop_pump
+local type = type
 
 local _M = {}
-
--- Fields of an upstream's response that are not passed on: those of the hop (RFC 9110, section 7.6.1)
--- and those that nginx hides.
-local HIDDEN = {
-    ["connection"] = true, ["keep-alive"] = true, ["proxy-connection"] = true, ["te"] = true,
-    ["transfer-encoding"] = true, ["upgrade"] = true, ["trailer"] = true,
-    ["date"] = true, ["server"] = true, ["x-pad"] = true, ["x-accel-expires"] = true,
-    ["x-accel-redirect"] = true, ["x-accel-limit-rate"] = true, ["x-accel-buffering"] = true,
-    ["x-accel-charset"] = true,
-}
 
 local IDEMPOTENT = {
     GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true, TRACE = true, PROPFIND = true,
 }
+
+-- How it looks when a peer had closed the idle connection that a request was sent on.
+local STALE = { ["closed"] = true, ["connection reset by peer"] = true, ["broken pipe"] = true }
 
 -- The state that ngx.balancer reads and writes, one table per connection. failure: "failed" or "next"
 -- after a failed try.
@@ -78,176 +69,122 @@ local function on_client_hangup(stream)
     end
 end
 
-local function close_upstream(r, connection)
-    connection:close()
-    r.upstream_connection = nil
-end
+local INTERIM_MAX = 32 -- 1xx responses before the final one
 
 -- Read the response's head, skipping interim ones. Returns status and minor version, or nil and why not.
-local function read_final_head(r, connection, seconds)
+-- The time for it begins when the request is sent: a long body may take longer to arrive here.
+local function read_final_head(r, connection, seconds, interim)
     local received = r.upstream_headers
     received.n = 0
     local code, minor = read_head(connection.input, received, settings.proxy_header_size, seconds)
-    if not code or code >= 200 or code == 101 then
+    if code and (code >= 200 or code == 101) then
         return code, minor
-    end
-    return read_final_head(r, connection, seconds)
-end
-
--- Fields that stand in a response once: the upstream's take the place of those set before it was asked.
-local SINGLE = {
-    ["content-type"] = true, ["content-encoding"] = true, ["last-modified"] = true, ["etag"] = true,
-    ["location"] = true, ["accept-ranges"] = true,
-}
-
-local function make_room(from, into)
-    into:remove("content-length") -- the body is the upstream's
-    for i = 1, from.n, 3 do
-        if SINGLE[from[i]] then
-            into:remove(from[i])
-        end
-    end
-end
-
--- What earlier phases set stays, as it does in nginx; the upstream's fields follow.
-local function copy_headers(from, into)
-    if into.n > 0 then
-        make_room(from, into)
-    end
-    local n = into.n
-    for i = 1, from.n, 3 do
-        local key = from[i]
-        if not HIDDEN[key] then
-            into[n + 1], into[n + 2], into[n + 3] = key, from[i + 1], from[i + 2]
-            n = n + 3
-        end
-    end
-    into.n = n
-end
-
--- Pass on what is left of a body. Returns whether all of it was passed on.
-local function forward_rest(r, body, framed, seconds)
-    local p, n = body:next(seconds)
-    if not p then
-        if not n then
-            return true
-        end
-        if not r.aborted then
-            log.err("upstream ", n == "closed" and "prematurely closed connection" or n,
-                " while reading response body from upstream")
-        end
-        r.keepalive, r.ended, r.truncated = false, true, true
-        return false
-    end
-    local ok = forward(r, p, n, framed and n == body.left)
-    body:advance(n)
-    if not ok then
-        return false
-    end
-    return body.done or forward_rest(r, body, framed, seconds) -- a tail call, no loop: see Input:fill
-end
-
-local function forward_body(r, connection, framing, length, seconds)
-    local body = bodies.reset(r.response_body, connection.input, framing, length)
-    return forward_rest(r, body, framing == "length", seconds)
-end
-
-local function pass_response(r, connection, code, minor)
-    local received = r.upstream_headers
-    local framing, length, keep = framing_of(code, minor, received, r.method)
-    if not framing then
+    elseif not code and not (minor == "timeout" and r.pump and not r.pump.dead) then
+        return nil, minor
+    elseif interim > INTERIM_MAX then
         return nil, "invalid header"
     end
-    r.status = code
-    r.default_type = nil
-    copy_headers(received, r.resp)
-    if code == 101 then
-        r.upgraded = true
-        tunnel(r, connection)
-        return true
-    end
-    local whole = true
-    if framing == "none" or framing == "length" and length == 0 then
-        output.send_headers(r)
-    else
-        output.send_headers(r)
-        whole = forward_body(r, connection, framing, length, r.balancer.read_timeout)
-    end
-    if r.pump then
-        task.kill(r.pump)
-        r.pump = nil
-        keep = false
-        r.keepalive = false
-    end
-    r.upstream_connection = nil
-    if whole and keep then
-        connection:keep()
-    else
-        connection:close()
-    end
-    r.upstream_response_time = now() - r.upstream_start
-    if not r.truncated then
-        finish(r)
-    end
-    return true
+    return read_final_head(r, connection, seconds, code and interim + 1 or interim)
 end
 
--- One try of the picked peer. Returns true when the response is under way, or nil, why not, and whether
--- the request may have reached the peer.
+-- Returns status, framing, length, keep and nominated (see response_parser.framing), or nil and why not.
+local function await_response(r, connection, peer)
+    local ok, err = proxy_request.send(r, connection, peer)
+    if not ok then
+        return nil, err
+    end
+    local code, minor = read_final_head(r, connection, peer.read_timeout, 0)
+    if not code then
+        return nil, r.pump_failure or minor
+    end
+    local framing, length, keep, nominated = framing_of(code, minor, r.upstream_headers, r.method)
+    if not framing or code == 101 and not r.headers:get("upgrade") then
+        return nil, "invalid header"
+    end
+    return code, framing, length, keep, nominated
+end
+
+local function may_repeat(r)
+    return IDEMPOTENT[r.method] and proxy_request.repeatable(r)
+end
+
+-- The response is one that the application wants another peer's in the stead of.
+local function unwanted(r, code)
+    local codes = proxy_request.next_codes()
+    return codes and codes[code] and r.balancer.more_tries > 0 and may_repeat(r)
+end
+
+-- One try of the picked peer. Returns true when the response is out, or nil, why not (an error text or
+-- an unwanted status), and whether the request may have reached the peer.
 local function try(r, peer, fresh)
     local connection, err = upstreams.get(peer.host, peer.port, peer.key, peer.connect_timeout, fresh)
     if not connection then
         return nil, err, false
+    elseif r.aborted then
+        connection:close()
+        return nil, "client aborted", true
     end
     r.upstream_connection = connection
     if not r.upstream_connect_time then
         r.upstream_connect_time = now() - r.upstream_start
     end
-    local ok
-    ok, err = proxy_request.send(r, connection, peer)
-    local code, minor
-    if ok then
-        code, minor = read_final_head(r, connection, peer.read_timeout)
-        err = minor
+    local code, framing, length, keep, nominated = await_response(r, connection, peer)
+    if code and not unwanted(r, code) then
+        r.upstream_header_time = now() - r.upstream_start
+        note_status(r, code)
+        pass(r, connection, code, framing, length, keep, nominated)
+        return true
     end
-    if not code then
-        local reused = connection.reused
-        if r.pump then
-            task.kill(r.pump)
-            r.pump = nil
-        end
-        close_upstream(r, connection)
-        if reused and not fresh and err ~= "timeout" and not r.aborted and proxy_request.repeatable(r) then
-            return try(r, peer, true) -- the peer had closed an idle connection: no failure of its own
-        end
-        return nil, err, true
+    stop_pump(r)
+    connection:close()
+    r.upstream_connection = nil
+    if connection.reused and not fresh and not code and STALE[framing] and not r.aborted and may_repeat(r) then
+        return try(r, peer, true) -- the peer had closed an idle connection: no failure of its own
     end
-    r.upstream_header_time = now() - r.upstream_start
-    note_status(r, code)
-    ok, err = pass_response(r, connection, code, minor)
-    if not ok then
-        close_upstream(r, connection)
-    end
-    return ok, err, true
+    return nil, code or framing, true
 end
 
-local function describe(err)
+local function describe(err, reached)
     if err == "timeout" then
-        return "upstream timed out (110: Connection timed out)"
+        return "upstream timed out (110: Connection timed out) while "
+            .. (reached and "reading response header from upstream" or "connecting to upstream")
     elseif err == "closed" then
         return "upstream prematurely closed connection while reading response header from upstream"
-    elseif err == "invalid header" or err == "header too large" then
-        return "upstream sent " .. (err == "invalid header" and "invalid header" or "too big header")
-            .. " while reading response header from upstream"
+    elseif err == "invalid header" then
+        return "upstream sent invalid header while reading response header from upstream"
+    elseif err == "header too large" then
+        return "upstream sent too big header while reading response header from upstream"
+    elseif reached then
+        return "upstream failed (" .. err .. ") while sending request to upstream or reading its response"
     end
-    return "connect() failed (" .. tostring(err) .. ") while connecting to upstream"
+    return "connect() failed (" .. err .. ") while connecting to upstream"
 end
 
-local function may_retry(r, reached)
-    if r.balancer.more_tries <= 0 or r.header_sent then
+local function may_retry(r, err, reached)
+    if r.balancer.more_tries <= 0 then
+        return false
+    elseif type(err) == "number" then
+        return true
+    end
+    local kind = err == "timeout" and "timeout"
+        or (err == "invalid header" or err == "header too large") and "invalid_header" or "error"
+    return proxy_request.next_on(kind) and (not reached or may_repeat(r))
+end
+
+-- The client or its body failed while the request was at an upstream. Returns whether that was so.
+local function client_failed(r)
+    local answer = proxy_request.ANSWERS[r.body_failure]
+    if not answer and not r.aborted then
         return false
     end
-    return not reached or (IDEMPOTENT[r.method] and proxy_request.repeatable(r))
+    if answer == 408 or not answer then
+        r.status, r.aborted, r.keepalive = answer or 499, true, false
+        return true
+    end
+    log.err("client sent a body that cannot be passed on: ", r.body_failure)
+    r.keepalive = false
+    output.send_page(r, answer)
+    return true
 end
 
 -- Try one peer after the other, until a response is under way or none is left.
@@ -262,23 +199,24 @@ local function try_peers(r)
         return output.send_page(r, code or 500)
     end
     local ok, err, reached = try(r, peer)
-    if ok then
+    if ok or client_failed(r) then
         return
     end
-    if r.aborted then
-        r.status = 499
-        return
+    local code = err
+    if type(err) == "string" then
+        log.err(describe(err, reached))
+        code = err == "timeout" and 504 or 502
     end
-    log.err(describe(err))
-    local code = err == "timeout" and 504 or 502
     note_status(r, code)
-    if not may_retry(r, reached) then
+    if not may_retry(r, err, reached) then
         r.upstream_response_time = now() - r.upstream_start
         r.stream.on_hangup = nil
         return output.send_page(r, code)
     end
-    r.balancer.more_tries = r.balancer.more_tries - 1
-    r.balancer.failure, r.balancer.failure_code = "failed", code
+    local balancer = r.balancer
+    balancer.more_tries = balancer.more_tries - 1
+    balancer.failure = (code == 403 or code == 404) and "next" or "failed"
+    balancer.failure_code = code
     return try_peers(r)
 end
 
@@ -290,7 +228,12 @@ function _M.run(r)
     r.upstream_headers = r.received
     r.stream.request = r
     r.stream.on_hangup = on_client_hangup
-    try_peers(r)
+    if r.stream.hangup then
+        on_client_hangup(r.stream)
+        r.status = 499
+    else
+        try_peers(r)
+    end
     r.stream.on_hangup = nil
 end
 

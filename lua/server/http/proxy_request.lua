@@ -1,6 +1,7 @@
 -- Owns the request that goes to an upstream: its head, written from the client's and from the
 -- application's `proxy` table (nginx's proxy_* directives), and its body.
 local buffer = require "string.buffer"
+local errors = require "server.errors"
 local ffi = require "ffi"
 local headers = require "server.http.headers"
 local phases = require "server.phases"
@@ -9,8 +10,10 @@ local task = require "server.task"
 local template = require "server.http.template"
 local uri = require "server.http.uri"
 
-local lower = headers.lower
-local ipairs = ipairs
+local cast = ffi.cast
+local lower, clean = headers.lower, headers.clean
+local ipairs, tonumber = ipairs, tonumber
+local byte, gsub, match = string.byte, string.gsub, string.match
 
 local _M = {}
 
@@ -38,9 +41,18 @@ local function compile(proxy)
         set[#set + 1] = name .. ": "
         set[#set + 1] = template.compile(value)
     end
+    local next_on, next_codes = {}, nil
+    for _, condition in ipairs(proxy.next_upstream or { "error", "timeout" }) do
+        next_on[condition] = true
+        local code = tonumber(match(condition, "^http_(%d%d%d)$"))
+        if code then
+            next_codes = next_codes or {}
+            next_codes[code] = true
+        end
+    end
     return {
         uri = proxy.uri and template.compile(proxy.uri) or nil,
-        set = set, skip = skip,
+        set = set, checked = {}, skip = skip, next_on = next_on, next_codes = next_codes,
     }
 end
 
@@ -50,6 +62,16 @@ local function program()
         compiled_for, compiled = proxy, compile(proxy)
     end
     return compiled
+end
+
+-- The statuses of a response after which the next peer is tried (a set), or nil.
+function _M.next_codes()
+    return program().next_codes
+end
+
+-- Is the next peer tried after a failure of that kind: "error", "timeout", "invalid_header"?
+function _M.next_on(kind)
+    return program().next_on[kind]
 end
 
 local function default_target(r)
@@ -63,25 +85,42 @@ local function default_target(r)
     return path
 end
 
+local function percent(c)
+    return ("%%%02X"):format(byte(c))
+end
+
+-- A target that the application made, as it may stand in a request line.
+local function clean_target(target)
+    return (gsub(target, "[%z\1-\32\127]", percent))
+end
+
 local function write_head(r)
     local p = program()
     local target = p.uri and p.uri(r)
     if not target or target == "" then
         target = default_target(r)
     end
+    if target ~= r.request_uri then -- that one was checked
+        target = clean_target(target)
+    end
     r.upstream_target = target
     out:reset()
     out:put(r.method, " ", target, " HTTP/1.1\r\n")
-    local set = p.set
+    local set, checked = p.set, p.checked
     for i = 1, #set, 2 do
         local value = set[i + 1](r)
         if value and value ~= "" then
+            if checked[i] ~= value then
+                value = clean(value)
+                checked[i] = value
+            end
             out:put(set[i], value, "\r\n")
         end
     end
-    local h, skip = r.headers, p.skip
+    local h, skip, nominated = r.headers, p.skip, r.nominated
     for i = 1, h.n, 3 do
-        if not skip[h[i]] then
+        local key = h[i]
+        if not skip[key] and not (nominated and nominated[key]) then
             out:put(h[i + 1], ": ", h[i + 2], "\r\n")
         end
     end
@@ -92,53 +131,77 @@ function _M.repeatable(r)
     return r.body_data ~= nil or r.body == nil or r.body.received == 0
 end
 
--- Pass the client's body on as it comes. Ends when all is sent, or when either side fails.
+-- Pass the client's body on as it comes. Returns true when all is sent; nil and which of r's fields tells
+-- why not.
 local function pump_body(r, connection, seconds)
     local body, stream = r.body, connection.stream
-    local chunked = body.chunked
+    local framed = body.chunked and buffer.new()
     while true do
         local p, n = request_body.next(r)
         if not p then
-            if n then -- the client failed: the upstream must not take a part for the whole
-                r.aborted, r.keepalive = true, false
-                return connection:close()
+            if n then
+                return nil, "body_failure", n
             end
             break
         end
-        if chunked then
-            local frame = ("%x\r\n"):format(n)
-            if not stream:send(ffi.cast("const uint8_t *", frame), #frame, seconds) then
-                return
-            end
+        local ok, err
+        if framed then
+            framed:reset():putf("%x\r\n", n):putcdata(p, n):put("\r\n")
+            body:advance(n)
+            local pointer, size = framed:ref()
+            ok, err = stream:send(pointer, size, seconds)
+        else
+            ok, err = stream:send(p, n, seconds)
+            body:advance(n)
         end
-        if not stream:send(p, n, seconds) then
-            return
-        end
-        body:advance(n)
-        if chunked and not stream:send(ffi.cast("const uint8_t *", "\r\n"), 2, seconds) then
-            return
+        if not ok then
+            return nil, "pump_failure", err
         end
     end
-    if chunked then
-        stream:send(ffi.cast("const uint8_t *", "0\r\n\r\n"), 5, seconds)
+    if framed then
+        local ok, err = stream:send(cast("const uint8_t *", "0\r\n\r\n"), 5, seconds)
+        if not ok then
+            return nil, "pump_failure", err
+        end
     end
-    r.pump = nil
+    return true
+end
+
+-- What to answer when the client's body failed, by why it did; else the client is gone.
+_M.ANSWERS = { ["too large"] = 413, ["invalid chunk"] = 400, ["timeout"] = 408 }
+
+-- What a failed body means for its upstream connection: a peer that stopped reading may have answered.
+local function on_pump_failure(r, connection, field, err)
+    if field == "pump_failure" and err ~= "timeout" then
+        return
+    end
+    r[field] = err
+    if field == "body_failure" and not _M.ANSWERS[err] then -- the client is gone
+        r.aborted, r.keepalive = true, false
+    end
+    connection:close() -- the peer must not take a part for the whole
 end
 
 local function start_pump(r, connection, seconds)
     local pump = task.new(function()
-        return pump_body(r, connection, seconds)
-    end, r, function(_, ok, err)
+        local ok, field, err = pump_body(r, connection, seconds)
         if not ok then
-            require("server.log").err("while sending a request body to upstream: ", err)
+            return on_pump_failure(r, connection, field, err)
+        end
+        r.pump = nil
+        connection.stream:postpone(r.balancer.read_timeout)
+        local client = r.stream
+        if client.hangup and client.on_hangup then -- it said so while the body was read
+            return client:on_hangup()
+        end
+    end, r, function(pump, ok, err)
+        if not ok then
+            errors.report(pump, "while sending a request body to upstream: ", err)
             connection:close()
         end
     end)
     r.pump = pump
-    task.resume(pump)
-    if pump.dead then
-        r.pump = nil
-    end
+    return task.resume(pump)
 end
 
 local function send_out(connection, seconds)
@@ -151,7 +214,7 @@ local function send_out(connection, seconds)
         return nil, err
     end
     local rest = ffi.string(pointer + (n or 0), size - (n or 0))
-    return stream:send(ffi.cast("const uint8_t *", rest), #rest, seconds)
+    return stream:send(cast("const uint8_t *", rest), #rest, seconds)
 end
 
 -- Send r's request over connection; a body that is still arriving is passed on by a task of its own

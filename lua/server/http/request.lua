@@ -22,7 +22,7 @@ local function reset(r)
     r.http_minor = 1
     r.host, r.host_header = nil, nil
     r.content_length, r.chunked, r.expect_continue = nil, false, false
-    r.connection_close, r.connection_keep_alive, r.keepalive = false, false, false
+    r.connection_close, r.connection_keep_alive, r.keepalive, r.nominated = false, false, false, nil
     r.headers.n = 0
     r.body, r.body_data, r.body_read = nil, nil, false
     r.start_time = now()
@@ -38,6 +38,7 @@ local function reset(r)
     -- the upstream
     r.peer, r.balancer, r.upstream_headers, r.upstream_status = nil, nil, nil, nil
     r.upstream_addr, r.upstream_target, r.upstream_connection, r.pump = nil, nil, nil, nil
+    r.pump_failure, r.body_failure = nil, nil
     r.upstream_connect_time, r.upstream_header_time, r.upstream_response_time = nil, nil, nil
     -- the run
     r.phase, r.stage = "", ""

@@ -8,7 +8,7 @@ local C = ffi.C
 local ffi_string = ffi.string
 local parse_fields = fields.parse
 local split_target, normalize = uri.split, uri.normalize
-local find, lower, match = string.find, string.lower, string.match
+local find, gmatch, lower, match = string.find, string.gmatch, string.lower, string.match
 local tonumber, min = tonumber, math.min
 
 pcall(ffi.cdef, 'uint8_t *pygw_memchr(const void *bytes, int byte, size_t n) __asm__("memchr");')
@@ -140,11 +140,19 @@ special["transfer-encoding"] = function(r, value)
 end
 
 special["connection"] = function(r, value)
-    local tokens = lower(value)
-    if find(tokens, "close", 1, true) then
-        r.connection_close = true
-    elseif find(tokens, "keep-alive", 1, true) then
+    if value == "keep-alive" then
         r.connection_keep_alive = true
+        return
+    end
+    for option in gmatch(lower(value), "[^%s,]+") do
+        if option == "close" then
+            r.connection_close = true
+        elseif option == "keep-alive" then
+            r.connection_keep_alive = true
+        elseif option ~= "host" then -- a field of this hop, not to be passed on
+            r.nominated = r.nominated or {}
+            r.nominated[option] = true
+        end
     end
 end
 

@@ -6,7 +6,7 @@ local request_parser = require "server.http.request_parser"
 local ffi_string = ffi.string
 local parse_fields = fields.parse
 local head_end = request_parser.head_end
-local find, lower, tonumber = string.find, string.lower, tonumber
+local find, gmatch, lower, tonumber = string.find, string.gmatch, string.lower, tonumber
 
 local SPACE, CR, LF = 32, 13, 10
 
@@ -54,8 +54,11 @@ local function read(input, into, limit, seconds)
             input:advance(stop - input.pos)
             return code, minor
         end
-        if input.len - input.pos > limit then
+        local held = input.len - input.pos
+        if held > limit then
             return nil, "header too large"
+        elseif find(ffi_string(p + input.pos, held), "[^\r]\n") then
+            return nil, "invalid header" -- lines that end in a bare LF would never show their end
         end
     end
     local n, err = input:fill(seconds)
@@ -83,16 +86,31 @@ local function length_of(text)
     return length
 end
 
+local function connection_options(value, keep, nominated)
+    for option in gmatch(lower(value), "[^%s,]+") do
+        if option == "close" then
+            keep = false
+        elseif option == "keep-alive" then
+            keep = true
+        else
+            nominated = nominated or {}
+            nominated[option] = true
+        end
+    end
+    return keep, nominated
+end
+
 -- How the body of a response is framed: "none", "length" and its size, "chunked" or "close"; nil and why
--- when the head contradicts itself. Third result: may the connection be kept (or why not)?
+-- when the head contradicts itself. Third result: may the connection be kept (or why not)? Fourth: a set
+-- of the names that Connection nominates as fields of the hop, or nil.
 function _M.framing(code, minor, headers, method)
     local keep = minor >= 1
-    local length, chunked
+    local length, chunked, nominated
     for i = 1, headers.n, 3 do
         local key = headers[i]
         if key == "content-length" then
             local value = length_of(headers[i + 2])
-            if not value or (length and length ~= value) then
+            if not value or length then
                 return nil, nil, "invalid Content-Length"
             end
             length = value
@@ -102,25 +120,25 @@ function _M.framing(code, minor, headers, method)
             end
             chunked = true
         elseif key == "connection" then
-            local value = lower(headers[i + 2])
-            if find(value, "close", 1, true) then
-                keep = false
-            elseif find(value, "keep-alive", 1, true) then
+            local value = headers[i + 2]
+            if value == "keep-alive" then
                 keep = true
+            else
+                keep, nominated = connection_options(value, keep, nominated)
             end
         end
     end
     if method == "HEAD" or code == 204 or code == 304 then
-        return "none", 0, keep
+        return "none", 0, keep, nominated
     elseif chunked then
         if length then
             return nil, nil, "both Transfer-Encoding and Content-Length"
         end
-        return "chunked", nil, keep
+        return "chunked", nil, keep and minor >= 1, nominated
     elseif length then
-        return "length", length, keep
+        return "length", length, keep, nominated
     end
-    return "close", nil, false
+    return "close", nil, false, nominated
 end
 
 return _M

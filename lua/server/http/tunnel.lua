@@ -1,21 +1,42 @@
 -- Owns what follows a 101 (Switching Protocols): bytes both ways until either side ends.
-local ffi = require "ffi"
-local log = require "server.log"
+local clock = require "server.clock"
+local errors = require "server.errors"
 local output = require "server.http.output"
+local settings = require "server.settings"
 local task = require "server.task"
 
--- Pass what input holds and what its stream brings to another stream, until either ends.
-local function pump(input, to, seconds)
-    local held = input:take_all()
-    if held and not to:send(ffi.cast("const uint8_t *", held), #held, seconds) then
-        return
+local monotonic = clock.monotonic
+
+-- Send all that input holds to another stream. Returns how much, or nil when that stream failed.
+local function pass(input, to)
+    local size = input.len - input.pos
+    if not to:send(input.buffer + input.pos, size, settings.send_timeout) then
+        return nil
     end
+    input:advance(size)
+    return size
+end
+
+-- Pass what input holds and what its stream brings to another stream, until either ends, or neither way
+-- had anything for `seconds`. tunnel.last: when something passed; tunnel[name]: bytes so far.
+local function pump(tunnel, name, input, to, seconds)
     while true do
-        local n = input:fill(seconds)
-        if not n or n == 0 or not to:send(input.buffer + input.pos, n, seconds) then
+        if input.buffer then
+            local size = pass(input, to)
+            if not size then
+                return
+            end
+            tunnel[name] = tunnel[name] + size
+            tunnel.last = monotonic()
+        end
+        local left = tunnel.last + seconds - monotonic()
+        local n, err
+        if left > 0 then
+            n, err = input:fill(left)
+        end
+        if n == 0 or not n and err ~= "timeout" then
             return
         end
-        input:advance(n)
     end
 end
 
@@ -26,17 +47,22 @@ return function(r, connection)
     r.stream.on_hangup = nil
     output.send_headers(r)
     if output.flush(r) then
+        local tunnel = { last = monotonic(), up = 0, down = 0 }
         local upward = task.new(function()
-            pump(r.conn.input, connection.stream, seconds)
+            pump(tunnel, "up", r.conn.input, connection.stream, seconds)
             connection:close()
-        end, r, function(_, ok, err)
+        end, r, function(self, ok, err)
             if not ok then
-                log.err("in a tunnel: ", err)
+                errors.report(self, "in a tunnel: ", err)
             end
         end)
         task.resume(upward)
-        pump(connection.input, r.stream, seconds)
+        pump(tunnel, "down", connection.input, r.stream, seconds)
         task.kill(upward)
+        r.bytes_sent = r.bytes_sent + tunnel.down
+        r.body_bytes_sent = tunnel.down
     end
+    r.ended, r.done = true, true
     connection:close()
+    r.upstream_connection = nil
 end
