@@ -89,6 +89,8 @@ class Headers(MutableMapping[str, str]):
     gives lower-case names. Bytes that are no UTF-8 come as surrogate escapes, and go so.
     """
 
+    __slots__ = ("_ask", "_kind")
+
     def __init__(self, ask: Ask, kind: str) -> None:
         self._ask, self._kind = ask, kind
 
@@ -127,6 +129,8 @@ def _lines(text: str | None) -> list[str]:
 
 class Request:
     """The client's request; what is not asked for costs nothing. Changes reach the upstream."""
+
+    __slots__ = ("_ask", "_read_body", "headers")
 
     def __init__(self, ask: Ask, read_body: Callable[[], bytes | None]) -> None:
         self._ask, self._read_body = ask, read_body
@@ -177,6 +181,8 @@ class Request:
 class ResponseView:
     """The response on its way to the client; headers set before there is one are added to it."""
 
+    __slots__ = ("_ask", "headers")
+
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self.headers = Headers(ask, "response")
@@ -193,6 +199,8 @@ class ResponseView:
 
 class Variables:
     """`ctx.var[...]`: nginx's and APISIX's variables by name; None when there is no value."""
+
+    __slots__ = ("_ask",)
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
@@ -212,8 +220,39 @@ class Context:
     the request is over.
     """
 
+    __slots__ = ("_ask", "_read_body", "_request", "_response", "_state", "_var")
+
     def __init__(self, ask: Ask, read_body: Callable[[], bytes | None]) -> None:
-        self.request = Request(ask, read_body)
-        self.response = ResponseView(ask)
-        self.var = Variables(ask)
-        self.state: dict[str, Any] = {}
+        self._ask, self._read_body = ask, read_body
+        self._request: Request | None = None  # these are made when first asked for: most are not
+        self._response: ResponseView | None = None
+        self._var: Variables | None = None
+        self._state: dict[str, Any] | None = None
+
+    @property
+    def request(self) -> Request:
+        """The client's request."""
+        if self._request is None:
+            self._request = Request(self._ask, self._read_body)
+        return self._request
+
+    @property
+    def response(self) -> ResponseView:
+        """The response to the client."""
+        if self._response is None:
+            self._response = ResponseView(self._ask)
+        return self._response
+
+    @property
+    def var(self) -> Variables:
+        """Variables by name."""
+        if self._var is None:
+            self._var = Variables(self._ask)
+        return self._var
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the plugin keeps for this request."""
+        if self._state is None:
+            self._state = {}
+        return self._state

@@ -6,7 +6,7 @@ The map, from the bottom:
 - `rbtree`  the red-black tree, keyed by absolute expiry
 - `timers`  the hub's timer queue on that tree, and ngx.timer.at/every with their limits
 - `guard`   no greenlet switch while a callback (and so, perhaps, a Lua frame) is running
-- `inline`  a function that may wait, run at once from a callback, in a greenlet of its own
+- `inline`  functions that may wait, run at once from a callback
 - `epoll`   `EpollHub`: the loop itself, hosted in one gevent greenlet
 
 The hub knows nothing of Lua, of requests or of configuration: it calls `dispatch(fd, events)` and
@@ -16,7 +16,7 @@ callbacks.
 from pygw.hub.clock import Clock, VirtualClock
 from pygw.hub.epoll import EpollHub
 from pygw.hub.guard import BlockedInLuaError, GuardedHub, install, no_switch
-from pygw.hub.inline import run_inline
+from pygw.hub.inline import Inline, InlineGreenlet
 from pygw.hub.timers import NgxTimers, TimerNode, TimerQueue
 
 __all__ = [
@@ -24,11 +24,12 @@ __all__ = [
     "Clock",
     "EpollHub",
     "GuardedHub",
+    "Inline",
+    "InlineGreenlet",
     "NgxTimers",
     "TimerNode",
     "TimerQueue",
     "VirtualClock",
     "install",
     "no_switch",
-    "run_inline",
 ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gevent.hub import Hub, get_hub
 
 if TYPE_CHECKING:
-    from pygw.hub.inline import Inline
+    from pygw.hub.inline import InlineGreenlet
 
 
 class BlockedInLuaError(RuntimeError):
@@ -35,7 +35,7 @@ class GuardedHub(Hub):  # type: ignore[misc]  # gevent is untyped
     """
 
     switch_forbidden: bool = False
-    inline: Inline | None = None  # what runs inside a callback (see pygw.hub.inline)
+    inline: InlineGreenlet | None = None  # what runs inside a callback (see pygw.hub.inline)
 
     def switch(self) -> Any:
         """Give the loop its turn, as gevent's does. Raises BlockedInLuaError when forbidden."""
@@ -44,7 +44,7 @@ class GuardedHub(Hub):  # type: ignore[misc]  # gevent is untyped
         inline = self.inline
         if inline is not None:
             self.inline = None
-            return inline.leave(self)
+            return inline.leave()
         return _switch(self)
 
 

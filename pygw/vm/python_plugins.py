@@ -14,17 +14,16 @@ from functools import partial
 from typing import Any
 
 from pygw.hub.guard import no_switch
-from pygw.hub.inline import run_inline
+from pygw.hub.inline import Inline
 from pygw.plugin import ANSWERING, Plugin, Response
 from pygw.vm.bridge import Bridge
 from pygw.vm.python_request import LuaSide, PythonRequest
 
 _CONFS = 4096  # configurations kept as dicts
 
-# How a phase came out, as python_done of Lua takes it: ("went",), ("filtered", bytes),
-# ("answered", status, body, headers), ("failed", text).
+# How a phase came out, as python_done of Lua takes it: an event, and what belongs to it.
 _Outcome = tuple[Any, ...]
-_WENT: _Outcome = ("went",)
+_WENT: _Outcome = (b"went",)
 
 
 class PythonPlugins:
@@ -44,7 +43,7 @@ class PythonPlugins:
     def attach(self, bridge: Bridge, post: Callable[[Callable[[], None]], None]) -> None:
         """Take the bridge to Lua, and the hub's `post`."""
         entries = bridge.entries
-        self._post = post
+        self._post, self._inline = post, Inline(post)
         self._lua = LuaSide(
             ask=entries["python_ask"],
             conf=entries["python_conf"],
@@ -86,13 +85,16 @@ class PythonPlugins:
             return  # over before its phase began
         request.run = run
         done = partial(self._done, request, run)
-        waiting = run_inline(partial(self._run, request, *what), done, self._post)
+        waiting = self._inline.run(partial(self._run, request, *what), done)
         if waiting is not None:
             request.waiting[run] = waiting
 
     def _done(self, request: PythonRequest, run: int, outcome: _Outcome) -> None:
         request.waiting.pop(run, None)
-        self._lua.done(run, *map(self._lua.to_lua, outcome))
+        if outcome is _WENT:
+            self._lua.done(run, b"went")
+        else:
+            self._lua.done(run, *map(self._lua.to_lua, outcome))
 
     def _run(
         self, request: PythonRequest, name: str, phase: str, conf_id: int, *chunk: Any

@@ -16,7 +16,7 @@ from gevent.event import AsyncResult
 from lupa.luajit21 import LuaError
 
 from pygw.hub.guard import no_switch
-from pygw.hub.inline import Inline
+from pygw.hub.inline import InlineGreenlet
 from pygw.plugin import Context, RequestError
 
 
@@ -38,12 +38,14 @@ class PythonRequest:
     run: the number of the phase's run that is under way. waiting: the greenlets of runs that wait.
     """
 
+    __slots__ = ("_body", "_contexts", "_lua", "_number", "run", "waiting")
+
     def __init__(self, number: int, lua: LuaSide) -> None:
         self._number, self._lua = number, lua
         self._contexts: dict[str, Context] = {}
         self._body: AsyncResult | None = None
         self.run = 0
-        self.waiting: dict[int, Inline] = {}
+        self.waiting: dict[int, InlineGreenlet] = {}
 
     def context(self, plugin: str) -> Context:
         """The context of one plugin, the same in all its phases."""
