@@ -10,6 +10,8 @@ local settings = require "server.settings"
 local upstreams = require "server.http.upstreams"
 local log = require "server.log"
 
+local new_tab = require "table.new"
+
 local now = clock.now
 local run_phase = phases.run
 local read_head, framing_of = response_parser.read, response_parser.framing
@@ -30,7 +32,7 @@ local STALE = { ["closed"] = true, ["connection reset by peer"] = true, ["broken
 local function fresh_balancer(r)
     local balancer = r.balancer_state
     if not balancer then
-        balancer = {}
+        balancer = new_tab(0, 32) -- roomy: see SLOTS in request.lua
         r.balancer_state = balancer
     end
     balancer.host, balancer.port, balancer.key, balancer.name = nil, nil, nil, nil
