@@ -1,6 +1,7 @@
 -- Owns nginx's variables: for each name a function of a request, found once and kept. The application
 -- declares variables of its own (`variables`), settable as those of nginx's `set` are.
 -- Values are strings; nil where nginx would say "not found".
+local new_tab = require "table.new"
 local clock = require "server.clock"
 local phases = require "server.phases"
 local sysinfo = require "server.sysinfo"
@@ -231,7 +232,7 @@ function _M.set(r, name, value)
     end
     local values = r.vars
     if not values then
-        values = {}
+        values = new_tab(0, 8)
         r.vars = values
     end
     values[name] = value == nil and "" or value

@@ -1,5 +1,6 @@
 -- Owns the fields of `ngx` that are computed for the running request: ctx, status, headers_sent. They
 -- hang on the metatable of `ngx`, so that its plain functions pay nothing for them.
+local new_tab = require "table.new"
 local current = require "server.current"
 
 local rawset = rawset
@@ -20,7 +21,7 @@ function _M.install(ngx)
         end
         local ctx = r.ctx
         if not ctx then
-            ctx = {}
+            ctx = new_tab(0, 4)
             r.ctx = ctx
         end
         return ctx
