@@ -65,6 +65,8 @@ def serve(child: Child) -> None:
 def _listener(fd: int) -> socket.socket:
     listener = socket.socket(fileno=fd)
     listener.setblocking(False)
+    # Accepted sockets inherit it. A head and a body in two packets must not wait for an ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 

@@ -22,7 +22,7 @@ Query = Mapping[str, str]
 
 NO_BODY = object()  # unlike None, which is JSON's null
 
-_ATTEMPTS = 5  # at a write while others write the same key
+_ATTEMPTS = 20  # at a write while others write the same key: each round, one of them is done
 _TIMES = ("create_time", "update_time")
 
 
