@@ -1,0 +1,241 @@
+"""A whole gateway in this process on the embedded store, an upstream that tells what it got, a client."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import socket as plain_socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gevent
+import yaml
+from gevent import server, socket
+from support import applied
+
+from pygw.config.choose import open_store
+from pygw.config.settings import load
+from pygw.config.store import Store
+from pygw.gateway import Gateway as Worker
+from pygw.hub.clock import Clock
+
+PATIENCE = 20.0  # seconds before a test gives up on an event
+
+
+class Headers(list[tuple[str, str]]):
+    """Header fields in order, names as sent; indexing by a name gives the only value or None."""
+
+    def all(self, name: str) -> list[str]:
+        """All values of a header."""
+        return [value for key, value in self if key.lower() == name.lower()]
+
+    def get(self, name: str) -> str | None:
+        """The value of a header that stands there once at most."""
+        values = self.all(name)
+        assert len(values) <= 1, f"{name} stands there {len(values)} times: {values}"
+        return values[0] if values else None
+
+    def __contains__(self, name: object) -> bool:
+        return bool(self.all(str(name)))
+
+
+def read_message(stream: Any) -> tuple[str, Headers, bytes] | None:
+    """Read a request or response: first line, fields, body; None at the end."""
+    first = stream.readline()
+    if not first:
+        return None
+    headers = Headers()
+    while (line := stream.readline().decode("latin-1").rstrip("\r\n")) != "":
+        name, _, value = line.partition(":")
+        headers.append((name, value.strip()))
+    return first.decode("latin-1").rstrip("\r\n"), headers, _read_body(stream, first, headers)
+
+
+def _read_body(stream: Any, first: bytes, headers: Headers) -> bytes:
+    if length := headers.get("Content-Length"):
+        return bytes(stream.read(int(length)))
+    if headers.get("Transfer-Encoding"):
+        body = b""
+        while size := int(stream.readline(), 16):
+            body += stream.read(size)
+            stream.readline()
+        stream.readline()
+        return body
+    return b"" if not first.startswith(b"HTTP/") else bytes(stream.read())
+
+
+@dataclass
+class Seen:
+    """A request as it came to the upstream."""
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes
+
+
+class Upstream:
+    """Answers 200 with `body` and `headers`, or what `answer` says for one request; keeps what it got."""
+
+    def __init__(self) -> None:
+        self.requests: list[Seen] = []
+        self.answer: tuple[int, list[tuple[str, str]], bytes] | None = None
+        self._server = server.StreamServer(("127.0.0.1", 0), self._serve)
+        self._server.start()
+        self.node = f"127.0.0.1:{self._server.server_port}"
+
+    @property
+    def last(self) -> Seen:
+        return self.requests[-1]
+
+    def _serve(self, connection: Any, _address: Any) -> None:
+        with contextlib.closing(connection), connection.makefile("rb") as stream:
+            message = read_message(stream)
+            if not message:
+                return
+            first, headers, body = message
+            method, target, _ = first.split(" ")
+            self.requests.append(Seen(method, target, headers, body))
+            answer, self.answer = self.answer, None
+            status, fields, text = answer or (200, [], b"hello")
+            if not any(name.lower() == "transfer-encoding" for name, _ in fields):
+                fields = [*fields, ("Content-Length", str(len(text)))]
+            lines = [f"HTTP/1.1 {status} Reason", "Connection: close"]
+            lines += [f"{name}: {value}" for name, value in fields]
+            connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + text)
+
+    def stop(self) -> None:
+        self._server.stop(timeout=0)
+
+
+@dataclass
+class Answer:
+    """A response; `json` is its body, read."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("latin-1")
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Gateway:
+    """A gateway that serves, its store and its error log."""
+
+    port: int
+    store: Store
+    upstream: Upstream
+    clock: Clock
+    log_path: Path
+
+    _numbers = itertools.count(1)
+
+    def ask(
+        self,
+        target: str,
+        headers: dict[str, str] | list[tuple[str, str]] | None = None,
+        method: str = "GET",
+        body: bytes = b"",
+        host: str = "test.com",
+    ) -> Answer:
+        """Send one request on a connection of its own and read the response."""
+        pairs = list(headers.items()) if isinstance(headers, dict) else headers or []
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Connection: close"]
+        lines += [f"{name}: {value}" for name, value in pairs]
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        with (
+            gevent.Timeout(PATIENCE),
+            contextlib.closing(socket.create_connection(("127.0.0.1", self.port))) as connection,
+        ):
+            connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+            with connection.makefile("rb") as stream:
+                message = read_message(stream)
+        assert message, f"no answer; the log:\n{self.log}"
+        return Answer(int(message[0].split(" ")[1]), message[1], message[2])
+
+    def put(self, key: str, value: Any) -> None:
+        """Write one resource, such as "routes/1"; returns when the gateway has applied it."""
+        revision = self.store.put(f"/apisix/{key}".encode(), json.dumps(value).encode())
+        self.until(lambda: applied.revisions.get(key, 0) >= revision)
+
+    def delete(self, key: str) -> None:
+        """Remove one resource; returns when the gateway has applied that."""
+        revision, _ = self.store.delete(f"/apisix/{key}".encode())
+        self.until(lambda: applied.revisions.get(key, 0) >= revision)
+
+    def refused(self, key: str, value: Any) -> str:
+        """Write one resource that the gateway does not take; returns what it logs about it."""
+        before = len(self.log)
+        self.store.put(f"/apisix/{key}".encode(), json.dumps(value).encode())
+        mark = f"[/apisix/{key}]"
+        self.until(lambda: mark in self.log[before:])
+        return self.log[before:]
+
+    def until(self, true: Callable[[], bool]) -> None:
+        """Wait until `true`, letting the gateway run."""
+        with gevent.Timeout(PATIENCE, AssertionError(f"in vain; the log:\n{self.log}")):
+            while not true():
+                applied.changed.wait(0.01)
+
+    def route(self, plugins: dict[str, Any], **route: Any) -> str:
+        """Make a route of its own for the test; returns its path: all that begins with it matches."""
+        number = next(self._numbers)
+        key, path = f"routes/r{number}", f"/r{number}"
+        self.put(key, self.describe(path, plugins, **route))
+        return path
+
+    def describe(self, path: str, plugins: dict[str, Any], **route: Any) -> dict[str, Any]:
+        """The route at `path` with these plugins."""
+        upstream = {"nodes": {self.upstream.node: 1}, "type": "roundrobin"}
+        return {"uris": [path, f"{path}/*"], "plugins": plugins, "upstream": upstream, **route}
+
+    def complaint(self, plugins: dict[str, Any]) -> str:
+        """What the gateway logs about a route with these plugins, which it must not take."""
+        number = next(self._numbers)
+        return self.refused(f"routes/r{number}", self.describe(f"/r{number}", plugins))
+
+    @property
+    def log(self) -> str:
+        """The error log so far."""
+        return self.log_path.read_text("latin-1")
+
+
+@contextlib.contextmanager
+def running_gateway(
+    base: Path, upstream: Upstream, config: dict[str, Any], clock: Clock | None = None
+) -> Iterator[Gateway]:
+    """Run a gateway with this config.yaml in the directory `base`."""
+    (base / "conf").mkdir()
+    extensions = {**config.get("pygw", {}), "python_plugins": ["support.applied"]}
+    text = yaml.safe_dump({**config, "pygw": extensions})
+    (base / "conf" / "config.yaml").write_text(text)
+    settings = load(base / "conf" / "config.yaml")
+    with contextlib.ExitStack() as stack:
+        store = open_store(settings)
+        assert store
+        stack.callback(store.close)
+        log_fd = os.open(base / "error.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        stack.callback(os.close, log_fd)
+        listener = plain_socket.create_server(("127.0.0.1", 0))
+        listener.setblocking(False)
+        stack.callback(listener.close)
+        applied.revisions.clear()
+        clock = clock or Clock()
+        worker = Worker(settings, 0, [listener.fileno()], clock=clock, error_fd=log_fd)
+        worker.start()
+        stack.callback(worker.run)
+        stack.callback(worker.stop, False)
+        port = listener.getsockname()[1]
+        yield Gateway(port, store, upstream, clock, base / "error.log")
