@@ -151,6 +151,8 @@ def accepts(address: tuple[str, int]) -> bool:
         socket.create_connection(address).close()
     except ConnectionRefusedError:
         return False
+    except ConnectionResetError:  # it was just being closed
+        return True
     return True
 
 
