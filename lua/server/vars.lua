@@ -36,7 +36,7 @@ function getters.scheme() return "http" end
 function getters.https() return "" end
 function getters.content_length(r) return r.headers:get("content-length") end
 function getters.content_type(r) return r.headers:get("content-type") end
-function getters.request_length(r) return tostring(r.content_length or 0) end
+function getters.request_length(r) return tostring((r.head_size or 0) + (r.body and r.body.received or 0)) end
 function getters.request_body(r) return r.body_data end
 
 -- connection
@@ -214,6 +214,11 @@ function _M.getter(name)
         end
     end
     return found
+end
+
+-- Is it one of the server's own?
+function _M.built_in(name)
+    return getters[name] ~= nil
 end
 
 -- Set a variable. Returns true, or nil when that name cannot be written.

@@ -7,9 +7,10 @@ local request_body = require "server.http.request_body"
 
 local exit_request = require "server.exit"
 
-local lower, clean = headers.lower, headers.clean
+local lower, clean, clean_name = headers.lower, headers.clean, headers.clean_name
 local error, type, tostring, tonumber, ipairs = error, type, tostring, tonumber, ipairs
-local find, sub = string.find, string.sub
+local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
+local decode_uri_args = require("ngx.api.querystring").decode_uri_args
 local concat = table.concat
 
 local req = {}
@@ -70,20 +71,17 @@ local function note_change(r, key, value)
     end
 end
 
-local function check_name(name, level)
-    if type(name) ~= "string" then
-        error("bad argument #1 to 'set_header' (string expected, got " .. type(name) .. ")", level + 1)
-    end
-end
-
--- value: a string, an array of them, or nil to remove the field.
+-- value: a string, an array of them, or nil (or "") to remove the field.
 function req.set_header(name, value)
     local r = request()
-    check_name(name, 2)
+    if type(name) ~= "string" then
+        error("bad 'name' argument: string expected, got " .. type(name), 2)
+    end
+    name = clean_name(name)
     r.headers_changed = true
     local h = r.headers
     local key = lower(name)
-    if value == nil then
+    if value == nil or value == "" then
         h:remove(key)
         return note_change(r, key, nil)
     end
@@ -92,7 +90,7 @@ function req.set_header(name, value)
         for _, each in ipairs(value) do
             h:add(key, name, clean(each))
         end
-        return note_change(r, key, value[1] and tostring(value[1]))
+        return note_change(r, key, value[1] and clean(value[1]))
     end
     value = clean(value)
     h:set(key, name, value)
@@ -106,7 +104,15 @@ end
 -- Returns the query arguments (see ngx.decode_args).
 function req.get_uri_args(max)
     local r = request()
-    return ngx.decode_args(r.args or "", max or 100)
+    return decode_uri_args(r.args or "", max or 100)
+end
+
+local function hexadecimal(c)
+    return ("\\x%02X"):format(byte(c))
+end
+
+local function percent(c)
+    return ("%%%02X"):format(byte(c))
 end
 
 -- args: a string, or a table for ngx.encode_args.
@@ -117,11 +123,10 @@ function req.set_uri_args(args)
     elseif type(args) == "number" then
         args = tostring(args)
     elseif type(args) ~= "string" then
-        error("bad argument #1 to 'set_uri_args' (string, number, or table expected, but got "
-            .. type(args) .. ")", 2)
+        error("string, number, or table expected, but got " .. type(args), 2)
     end
-    if sub(args, 1, 1) == "?" then
-        args = sub(args, 2)
+    if find(args, "[%z\1-\32\127]") then
+        args = gsub(args, "[%z\1-\32\127]", percent)
     end
     r.args = args
     r.uri_changed = true
@@ -139,8 +144,9 @@ function req.set_uri(path, jump, binary)
     if not binary then
         local bad = find(path, "[%z\1-\31\127]")
         if bad then
+            local shown = gsub(path, "[%z\1-\31\127]", hexadecimal)
             error(("unsafe byte \"0x%02x\" in uri \"%s\" (maybe you want to set the 'binary' argument?)")
-                :format(path:byte(bad), path), 2)
+                :format(byte(path, bad), shown), 2)
         end
     end
     if jump then
@@ -184,9 +190,8 @@ end
 
 function req.discard_body()
     local r = request()
-    if not r.body_data and request_body.discard(r) then
-        r.body_data, r.body_read = nil, true
-    end
+    request_body.discard(r)
+    r.body_data, r.body_read = r.body and "", true -- what goes to an upstream is an empty one
 end
 
 function req.set_body_data(data)

@@ -3,8 +3,8 @@ local current = require "server.current"
 local headers = require "server.http.headers"
 local log = require "server.log"
 
-local lower, clean = headers.lower, headers.clean
-local error, type, tostring, ipairs, setmetatable = error, type, tostring, ipairs, setmetatable
+local lower, clean, clean_name = headers.lower, headers.clean, headers.clean_name
+local error, type, ipairs, setmetatable = error, type, ipairs, setmetatable
 local gsub, find = string.gsub, string.find
 
 local function request()
@@ -30,7 +30,7 @@ local names, names_n = {}, 0
 local function name_of(name)
     local known = names[name]
     if not known then
-        local written = gsub(tostring(name), "_", "-")
+        local written = gsub(clean_name(name), "_", "-")
         local key = lower(written)
         known = { key, find(name, "_", 1, true) and USUAL[key] or written }
         if names_n < 1000 then

@@ -18,14 +18,20 @@ end
 local var = setmetatable({}, {
     __index = function(_, name)
         local r = request()
-        if type(name) == "number" then
-            return nil -- captures of a location's regex: there are none
+        if type(name) ~= "string" then
+            if type(name) == "number" then
+                return nil -- captures of a location's regex: there are none
+            end
+            error("bad variable name", 2)
         end
         return getter(name)(r)
     end,
     __newindex = function(_, name, value)
         local r = request()
         if not set(r, name, value) then
+            if vars.built_in(name) then
+                error('variable "' .. name .. '" not changeable', 2)
+            end
             error('variable "' .. tostring(name) .. '" not found for writing; maybe it is a built-in variable '
                 .. 'that is not changeable or you forgot to use "set $' .. tostring(name)
                 .. " '';\" in the config file to define it first", 2)

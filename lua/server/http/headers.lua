@@ -178,6 +178,21 @@ local function percent(c)
     return ("%%%02X"):format(c:byte())
 end
 
+local names, names_n = {}, 0
+
+-- A name as it may stand in a field: the bytes that no token may have are escaped (ngx_lua does so too).
+function _M.clean_name(name)
+    local known = names[name]
+    if not known then
+        known = gsub(tostring(name), "[^%w!#%$%%&'%*%+%-%.%^_`|~]", percent)
+        if names_n < LOWER_MAX then
+            names_n = names_n + 1
+            names[name] = known
+        end
+    end
+    return known
+end
+
 -- A value as it may stand in a field: text, its line breaks and NULs escaped, so that it stays one line.
 function _M.clean(value)
     value = tostring(value)

@@ -58,6 +58,7 @@ local function try_parse(conn, r)
         local status, err, detail = check_partial(p, pos, input.len, settings.client_header_size)
         return status and refuse(conn, r, status, err, detail)
     end
+    r.head_size = stop - pos
     local ok, status, err = parse(r, p, pos, stop)
     input:advance(stop - begin)
     if ok then

@@ -8,12 +8,13 @@ local C = ffi.C
 local ffi_string = ffi.string
 local parse_fields = fields.parse
 local split_target, normalize = uri.split, uri.normalize
-local find, gmatch, lower, match = string.find, string.gmatch, string.lower, string.match
+local byte, find, gmatch, lower = string.byte, string.find, string.gmatch, string.lower
+local match, sub = string.match, string.sub
 local tonumber, min = tonumber, math.min
 
 pcall(ffi.cdef, 'uint8_t *pygw_memchr(const void *bytes, int byte, size_t n) __asm__("memchr");')
 
-local CR, LF, SPACE = 13, 10, 32
+local CR, LF, SPACE, SLASH = 13, 10, 32, 47
 local TOKEN = fields.TOKEN
 
 local _M = {}
@@ -89,6 +90,9 @@ local function check_host(value)
     end
     if port ~= "" and not find(port, "^:%d*$") then
         return nil
+    end
+    if sub(name, -1) == "." then -- the root's dot says nothing
+        name = sub(name, 1, -2)
     end
     return lower(name)
 end
@@ -209,7 +213,11 @@ local function check_target(r)
         return 405, "TRACE request"
     end
     r.uri, r.args = path, args
-    if host then -- an absolute target's host wins over the field (RFC 9112, section 3.2.2)
+    if host then -- only the path is the request's URI from here on, as in nginx
+        r.request_uri = sub(target, find(target, "[/?#]", 9) or #target + 1)
+        if byte(r.request_uri) ~= SLASH then
+            r.request_uri = "/" .. r.request_uri
+        end -- an absolute target's host wins over the field (RFC 9112, section 3.2.2)
         r.host_header = host
         r.host = host_of(host)
         if not r.host then
