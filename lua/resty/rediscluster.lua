@@ -36,12 +36,12 @@ function _M.new(_, config)
     if not cluster then
         return nil, err
     end
-    return setmetatable({ config = config }, metatable)
+    return setmetatable({ _config = config }, metatable)
 end
 
 -- Ask for the slots anew. Returns true, or nil, err.
 function _M:refresh_slots()
-    return topology.refresh(self.config)
+    return topology.refresh(self._config)
 end
 
 local function run_on_all_masters(config, name, ...)
@@ -95,9 +95,9 @@ local function run(self, name, ...)
         return nil
     end
     if ON_ALL_MASTERS[name] then
-        return run_on_all_masters(self.config, name, ...)
+        return run_on_all_masters(self._config, name, ...)
     end
-    return command.run(self.config, nil, key, name, ...)
+    return command.run(self._config, nil, key, name, ...)
 end
 
 -- Commands are kept from here on until commit_pipeline().
@@ -117,7 +117,7 @@ function _M:commit_pipeline()
     if not requests or not requests[1] then
         return nil
     end
-    return pipeline.run(self.config, requests)
+    return pipeline.run(self._config, requests)
 end
 
 return setmetatable(_M, {

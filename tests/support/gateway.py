@@ -1,4 +1,4 @@
-"""A whole gateway in this process on the embedded store, an upstream that tells what it got, a client."""
+"""A whole gateway in this process on the embedded store, an upstream that keeps what it got."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Seen:
 
 
 class Upstream:
-    """Answers 200 with `body` and `headers`, or what `answer` says for one request; keeps what it got."""
+    """Answers 200 and "hello", or once what `answer` says; `requests` is what it got."""
 
     def __init__(self) -> None:
         self.requests: list[Seen] = []
@@ -190,7 +190,7 @@ class Gateway:
                 applied.changed.wait(0.01)
 
     def route(self, plugins: dict[str, Any], **route: Any) -> str:
-        """Make a route of its own for the test; returns its path: all that begins with it matches."""
+        """Make a new route; returns its path, which it matches with all that is below."""
         number = next(self._numbers)
         key, path = f"routes/r{number}", f"/r{number}"
         self.put(key, self.describe(path, plugins, **route))

@@ -32,7 +32,7 @@ class LuaConsole:
         self.server = start(APP, **options)
 
     def run(self, code: str) -> Any:
-        """Run code as a function body; returns the list of its results, None for nil, up to the last."""
+        """Run code as a function body; returns the list of its results, None for nil."""
         answer = json.loads(self.server.ask(method="POST", body=code.encode()).text)
         assert answer["ok"], answer["values"][0]
         return answer["values"]

@@ -1,9 +1,10 @@
-"""Real redis servers for tests: alone, as a cluster, with a sentinel. Each on a free port of its own."""
+"""Real redis servers for tests: alone, as a cluster, with a sentinel, on free ports."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -35,6 +36,8 @@ class Redis:
     """One redis-server process; `options` are lines of its configuration."""
 
     def __init__(self, directory: Path, *options: str, sentinel: bool = False) -> None:
+        passwords = [line.split()[1] for line in options if line.startswith("requirepass ")]
+        self._password = passwords[0] if passwords else None
         binary = shutil.which("redis-server") or pytest.skip(f"needs Debian's {PACKAGE}")
         self.port, self.bus_port = free_ports(2)
         directory.mkdir(parents=True)
@@ -59,11 +62,20 @@ class Redis:
         self._process.wait()
         self.log.join()
 
+    def pause(self) -> None:
+        """Let it keep its connections and answer nothing, until resume()."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
     def __call__(self, *command: object) -> Any:
         """Run a command; returns its reply, texts decoded. Raises RedisError."""
         if not self._socket:
             self._socket = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
             self._file = self._socket.makefile("rb")
+            if self._password:
+                self("auth", self._password)
         parts = [str(part).encode() for part in command]
         request = b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
         self._socket.sendall(b"*%d\r\n%s" % (len(parts), request))
@@ -143,5 +155,11 @@ def running_sentinel(
             options.append(f"requirepass {sentinel_password}")
         sentinel = Redis(directory / "sentinel", *options, sentinel=True)
         stack.callback(sentinel.stop)
-        sentinel.log.wait_for("+slave slave 127.0.0.1")
+        sentinel("sentinel", "debug", "info-period", 100)  # milliseconds between looks
+        sentinel.until(lambda: _is_up(sentinel("sentinel", "slaves", "mymaster")))
         yield master, replica, sentinel
+
+
+def _is_up(slaves: list[list[str]]) -> bool:
+    known = [dict(zip(slave[::2], slave[1::2], strict=True)) for slave in slaves]
+    return [slave.get("master-link-status") for slave in known] == ["ok"]

@@ -1,7 +1,6 @@
 """resty.redis against a real redis-server, from inside a request."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
