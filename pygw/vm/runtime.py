@@ -14,9 +14,9 @@ with allow_lua_module_loading():  # C modules built for Lua 5.1 (lpeg, …) need
     from lupa.luajit21 import LuaRuntime
 
 
-# Room for the traces of a whole gateway. The first four are the limits that OpenResty runs with; with
-# LuaJIT's own bounds on constants, snapshots and side exits, whether the request path is compiled
-# would be a matter of luck (user CPU per request 4.4-7.0 µs from run to run, with these 3.9-4.6).
+# Room for the traces of a whole gateway. The first four are the limits that OpenResty runs with;
+# with LuaJIT's own bounds on constants, snapshots and side exits, whether the request path is
+# compiled is a matter of luck (user CPU per request 4.4-7.0 µs from run to run; so 3.9-4.6).
 _JIT = (
     'jit.opt.start("maxtrace=8000", "maxrecord=16000", "minstitch=3", "maxmcode=40960",'
     ' "maxirconst=4000", "maxsnap=2000", "maxside=1000")'
