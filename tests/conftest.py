@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,15 @@ from support.app_server import AppServer, running_app
 from support.upstream import Upstream, running_upstream
 
 from pygw.vm.runtime import create_runtime
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--apisix",
+        metavar="DIR",
+        type=Path,
+        help="an APISIX 3.18 checkout: run its own plugins too, unchanged",
+    )
 
 
 @pytest.fixture
