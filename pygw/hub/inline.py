@@ -23,7 +23,7 @@ Post = Callable[[Callable[[], None]], None]
 
 
 class Inline:
-    """Runs functions for one hub, whose `post` it is given."""
+    """Runs functions for one hub, whose `post` it is given, until it is closed."""
 
     def __init__(self, post: Post) -> None:
         self._post = post
@@ -52,6 +52,13 @@ class Inline:
         self._idle = inline
         done(result)
         return None
+
+    def close(self) -> None:
+        """End the greenlet that waits for work: a suspended one is never garbage."""
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            idle.parent = getcurrent()
+            idle.throw()
 
 
 class InlineGreenlet(greenlet):  # type: ignore[misc]

@@ -57,6 +57,7 @@ class PythonPlugins:
         """End the phases that still wait; the worker serves no more."""
         while self._requests:
             self._requests.popitem()[1].end()
+        self._inline.close()
 
     # -- Lua -> Python: nothing here may wait -----------------------------------------------------
 

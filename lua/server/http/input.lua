@@ -59,8 +59,11 @@ function Input:fill(seconds)
     return n, err
 end
 
--- Mark n bytes as used.
+-- Mark n bytes as used. They are gone already when the stream was closed while they were in use.
 function Input:advance(n)
+    if not self.buffer then
+        return
+    end
     local pos = self.pos + n
     if pos >= self.len then
         give(self.buffer)

@@ -92,6 +92,14 @@ class Gateway:
     log_path: Path
     node: str
     base: Path
+    stopped: bool = False
+
+    def stop(self, graceful: bool = False) -> None:
+        """End it, and wait for that."""
+        if not self.stopped:
+            self.stopped = True
+            self.worker.stop(graceful)
+            self.worker.run()
 
     @property
     def module(self) -> ModuleType:
@@ -114,23 +122,6 @@ class Gateway:
             connection.request(method, path, body=body, headers=headers or {})
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
-
-    def route(self, plugins: dict[str, Any], uri: str = "/*", name: str = "1", **more: Any) -> None:
-        """Put a route with plugins to the upstream, and wait until it is served."""
-        self.put(f"routes/{name}", {"uri": uri, "plugins": plugins, **self.to_upstream(), **more})
-
-    def to_upstream(self) -> dict[str, Any]:
-        return {"upstream": {"type": "roundrobin", "nodes": {self.node: 1}}}
-
-    def put(self, key: str, value: Any) -> None:
-        """Write one resource, such as "routes/1", and wait until the worker has applied it."""
-        assert self.store
-        self.store.put(f"/apisix/{key}".encode(), json.dumps(value).encode())
-        self.until(lambda: self.applied(key) == value)
-
-    def applied(self, key: str) -> Any:
-        """What the plugin module's log of changes has last heard of a resource."""
-        return self.module.__dict__.setdefault("_applied", {}).get(key)
 
     def until(self, true: Callable[[], bool]) -> None:
         """Wait until `true`, whose asking lets the gateway run."""
@@ -195,9 +186,22 @@ def start(tmp_path: Path, upstream: Upstream) -> Iterator[Callable[..., Gateway]
             stack.callback(listener.close)
             worker = Worker(settings, 0, [listener.fileno()], error_fd=log_fd)
             worker.start()
-            stack.callback(worker.run)
-            stack.callback(worker.stop, False)
             port = listener.getsockname()[1]
-            return Gateway(worker, port, store, log_path, upstream.node, tmp_path)
+            gateway = Gateway(worker, port, store, log_path, upstream.node, tmp_path)
+            stack.callback(gateway.stop)
+            return gateway
 
         yield run
+
+
+@pytest.fixture
+def put() -> Callable[[Gateway, str, dict[str, Any]], None]:
+    """Replace the plugins of a route made by `start`."""
+
+    def replace(gateway: Gateway, name: str, plugins: dict[str, Any]) -> None:
+        node = {"upstream": {"type": "roundrobin", "nodes": {gateway.node: 1}}}
+        route = {"uris": [f"/{name}", f"/{name}/*"], "plugins": plugins, **node}
+        assert gateway.store
+        gateway.store.put(f"/apisix/routes/{name}".encode(), json.dumps(route).encode())
+
+    return replace
