@@ -101,6 +101,9 @@ function _M.http_init_worker()
     trusted_addresses.init_worker()
     access.init_worker()
     response.init_worker()
+    if core.config.started then
+        core.config.started()
+    end
 end
 
 function _M.http_exit_worker()

@@ -11,19 +11,20 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from pygw.cli.standalone import faults
 from pygw.config.settings import Settings
-from pygw.config.yamlfile import ConfigError, read_file
 from pygw.paths import find_lua_plugin
+from pygw.plugin import Plugin
 from pygw.pluginmanager import ExtensionError, find_plugins, load_extensions
 from pygw.vm.runtime import create_runtime
 
 
 def problems(settings: Settings, app: str | None) -> list[str]:
     """Everything that would keep the gateway from running as configured, one line each."""
-    found = list(_unreadable(settings))
-    python_names: set[str] = set()
+    found = list(_missing(settings))
+    python_plugins: dict[str, Plugin] = {}
     try:
-        python_names |= set(find_plugins(load_extensions(settings.python_plugins, settings.base)))
+        python_plugins = find_plugins(load_extensions(settings.python_plugins, settings.base))
     except ExtensionError as error:
         found.append(f"{settings.source}: pygw.python_plugins: {error}")
     if app:
@@ -33,17 +34,15 @@ def problems(settings: Settings, app: str | None) -> list[str]:
         path = find_lua_plugin(name, settings.lua_paths, settings.plugin_dirs)
         if path is not None:
             files[f"plugin {name}"] = path
-        elif name not in python_names:
+        elif name not in python_plugins:
             found.append(f"{settings.source}: plugins: no plugin is called {name}")
-    return found + list(_uncompilable(files))
-
-
-def _unreadable(settings: Settings) -> Iterator[str]:
+    found += _uncompilable(files)
     if settings.provider == "yaml":
-        try:
-            read_file(settings.yaml_path, variables="text")
-        except ConfigError as error:
-            yield str(error)
+        found += faults(settings, python_plugins)
+    return found
+
+
+def _missing(settings: Settings) -> Iterator[str]:
     for directory in settings.plugin_dirs:
         if not directory.is_dir():
             yield f"{settings.source}: pygw.plugin_dirs: {directory} is not a directory"

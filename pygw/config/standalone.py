@@ -20,7 +20,7 @@ from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
 from pygw.config.inotify import DIRECTORY_CHANGES, Inotify
-from pygw.config.yamlfile import ConfigError, read_text
+from pygw.config.yamlfile import ConfigError, Document, read_text
 
 _END = re.compile(rb"#END\s*\Z")
 _QUIET = 0.02  # seconds without a change after which a file counts as written
@@ -35,6 +35,12 @@ def parse(path: Path, env: Mapping[str, str] | None = None) -> dict[str, Any]:
 
     Raises ConfigError with file, line and reason.
     """
+    value: dict[str, Any] = parse_document(path, env).value
+    return value
+
+
+def parse_document(path: Path, env: Mapping[str, str] | None = None) -> Document:
+    """As `parse`, with the lines on which values stand."""
     try:
         content = path.read_bytes()
         text = content.decode()
@@ -49,15 +55,15 @@ def parse(path: Path, env: Mapping[str, str] | None = None) -> dict[str, Any]:
                 file=str(path),
                 line=len(content.splitlines()) or 1,
             )
-        value = read_text(text, str(path), variables="text", env=env).value
+        document = read_text(text, str(path), variables="text", env=env)
     else:  # JSON is YAML but for what _well_formed refuses; variables keep the types of their text
         _well_formed(text, path)
-        value = read_text(text, str(path), variables="values", env=env).value
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
+        document = read_text(text, str(path), variables="values", env=env)
+    if document.value is None:
+        document.value = {}
+    if not isinstance(document.value, dict):
         raise ConfigError("must be a table of lists, such as routes:", file=str(path), line=1)
-    return value
+    return document
 
 
 def _well_formed(text: str, path: Path) -> None:
@@ -105,7 +111,12 @@ class StandaloneFile:
 
     def calls(self) -> tuple[dict[str, Callable[..., Any]], dict[str, Callable[..., Any]]]:
         """The bridge's entries: immediate ones, awaited ones."""
-        return {"standalone_config": self.config}, {"standalone_wait": self.wait}
+
+        def standalone_config() -> tuple[bytes, int, str]:
+            """-> configuration as JSON, version, path of the file"""
+            return *self.config(), str(self._path)
+
+        return {"standalone_config": standalone_config}, {"standalone_wait": self.wait}
 
     def close(self) -> None:
         """Stop following the file and wake who waits. Again is harmless."""

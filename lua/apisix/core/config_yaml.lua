@@ -8,6 +8,8 @@ local json = require "apisix.core.json"
 local log = require "apisix.core.log"
 local report_status = require "apisix.core.config_etcd.status"
 
+local concat = table.concat
+local error = error
 local exiting = ngx.worker.exiting
 local ipairs = ipairs
 local ngx_timer_at = ngx.timer.at
@@ -35,7 +37,8 @@ local mt = {
     end,
 }
 
-local document, document_version -- the file, and its version
+local document, document_version -- the file's content, and its version
+local path = "apisix.yaml"
 local objects = {} -- in the order in which they were made
 local created_obj = {}
 
@@ -63,8 +66,25 @@ function _M._update_config(tab, conf_version)
     report_status(true)
 end
 
+-- What is wrong with the file while the worker starts; afterwards a fault is a line in the log.
+local start_faults = {}
+
+items.on_fault = function(key, reason)
+    start_faults[#start_faults + 1] = path .. ": " .. str_sub(key, 2) .. ": " .. reason
+end
+
+-- The worker has made all its objects: raises if any item was invalid, since a gateway is not to start
+-- with a part of what its file says.
+function _M.started()
+    items.on_fault = nil
+    if start_faults[1] then
+        error(concat(start_faults, "\n"), 0)
+    end
+end
+
 local function read()
-    local text, version = bridge.call.standalone_config()
+    local text, version
+    text, version, path = bridge.call.standalone_config()
     local tab, err = json.decode(text)
     if not tab then
         return nil, err

@@ -103,3 +103,25 @@ def test_an_application_is_compiled_not_run(directory: Path) -> None:
     result = check("", "--app", "app.lua")
     assert result.exit_code == 1
     assert result.output.startswith(f"pygw: application: {directory}/app.lua:2: unexpected")
+
+
+def test_each_faulty_item_of_apisix_yaml_is_named_with_its_line(directory: Path) -> None:
+    (directory / "apisix.yaml").write_text(
+        "routes:\n"
+        "  - uri: /good\n"
+        "    upstream: {type: roundrobin, nodes: {'127.0.0.1:80': 1}}\n"
+        "  - id: bad\n"
+        "    uri: /bad\n"
+        "    plugins: {no-such-plugin: {}}\n"
+        "upstreams:\n"
+        "  - id: 1\n"
+        "    nodes: {'127.0.0.1:80': heavy}\n"
+        "#END\n"
+    )
+    result = check(
+        "deployment: {role: data_plane, role_data_plane: {config_provider: yaml}}\nplugins: []\n"
+    )
+    assert result.exit_code == 1
+    assert "apisix.yaml:4: routes[1]: unknown plugin [no-such-plugin]" in result.output
+    assert "apisix.yaml:8: upstreams[0]: invalid configuration: property" in result.output
+    assert "routes[0]" not in result.output

@@ -16,7 +16,7 @@ local traceback = debug.traceback
 local type = type
 local xpcall = xpcall
 
-local _M = {}
+local _M = { on_fault = nil } -- on_fault(key, reason): hears of items that are left out
 
 local function run_checks(self, item)
     if not self.single_item and type(item.value) ~= "table" then
@@ -39,8 +39,12 @@ local function is_valid(self, item)
     if ran and ok then
         return true
     end
-    log.error("failed to check item data of [", item.key, "] err: ", ran and err or ok,
+    local fault = ran and err or ok
+    log.error("failed to check item data of [", item.key, "] err: ", fault,
               ", val: ", json.delay_encode(item.value, true))
+    if _M.on_fault then
+        _M.on_fault(item.key, fault)
+    end
     return false
 end
 
