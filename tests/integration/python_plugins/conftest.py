@@ -87,6 +87,7 @@ class Gateway:
     """A gateway that serves. module: the Python plugins' module; node: of its upstream."""
 
     worker: Worker
+    listen_fd: int
     port: int
     store: Store | None
     log_path: Path
@@ -100,6 +101,8 @@ class Gateway:
             self.stopped = True
             self.worker.stop(graceful)
             self.worker.run()
+            if not graceful:  # it closes what it has drained
+                os.close(self.listen_fd)
 
     @property
     def module(self) -> ModuleType:
@@ -183,11 +186,12 @@ def start(tmp_path: Path, upstream: Upstream) -> Iterator[Callable[..., Gateway]
             stack.callback(os.close, log_fd)
             listener = plain_socket.create_server(("127.0.0.1", 0))
             listener.setblocking(False)
-            stack.callback(listener.close)
+            port = listener.getsockname()[1]
+            stack.enter_context(listener)
             worker = Worker(settings, 0, [listener.fileno()], error_fd=log_fd)
             worker.start()
-            port = listener.getsockname()[1]
-            gateway = Gateway(worker, port, store, log_path, upstream.node, tmp_path)
+            fd = listener.detach()
+            gateway = Gateway(worker, fd, port, store, log_path, upstream.node, tmp_path)
             stack.callback(gateway.stop)
             return gateway
 

@@ -43,7 +43,7 @@ def check_log(gateway: Any, phase: str, error: str) -> None:
     gateway.until(lambda: message in gateway.log())
     [(_, told)] = re.findall(rf"({re.escape(message)})((?:.|\n)*?)stack traceback:", gateway.log())
     assert told.startswith("Traceback (most recent call last):\n"), told
-    assert f'plugins.py", line' in told
+    assert 'plugins.py", line' in told
     assert "python_plugins.py" not in told, "our own frame tells nothing"
     assert told.rstrip().endswith(error), told
 
