@@ -35,6 +35,7 @@ local function reset(self, input, framing, length)
     self.first_chunk = true
     self.done = framing == "length" and length == 0
     self.trailers = nil
+    self.malformed = false
     self.received = 0
     return self
 end
@@ -95,7 +96,7 @@ local function read_trailers(self, seconds)
         end
         block[#block + 1] = ffi_string(input.buffer + input.pos, length + 2)
         input:advance(length + 2)
-        total = total + length
+        total = total + length + 2
         if length == 0 then
             break
         elseif total > MAX_TRAILER then
@@ -167,8 +168,12 @@ function Body:next(seconds)
     end
     local input = self.input
     if self.chunked and self.left == 0 then
+        if self.malformed then
+            return nil, "invalid chunk"
+        end
         local ok, err = next_chunk(self, seconds)
         if not ok then
+            self.malformed = err == "invalid chunk"
             return nil, err
         end
         if self.done then

@@ -56,13 +56,13 @@ local function after_request(conn, r)
         end
         return false
     end
-    if not request_body.discard(r) then
+    if not r.keepalive or draining or not request_body.discard(r) then
         if r.body and not r.body.done then
             linger(conn)
         end
         return false
     end
-    return r.keepalive and not draining and conn.requests < settings.keepalive_requests
+    return conn.requests < settings.keepalive_requests
 end
 
 local function serve(conn)

@@ -1,0 +1,246 @@
+"""Requests as bytes: invalid ones, each with the status that it must be answered with, and valid
+ones, each with what the server must make of it.
+"""
+
+from __future__ import annotations
+
+GET = "GET / HTTP/1.1\r\n"
+POST = "POST / HTTP/1.1\r\nHost: a\r\n"
+CHUNKED = POST + "Transfer-Encoding: chunked\r\n\r\n"
+LIMIT = 2048  # client_header_size of the servers that are asked
+BODY_LIMIT = 1000  # and their client_max_body_size
+
+INVALID: dict[str, tuple[int, str]] = {
+    # the request line
+    "no method": (400, " / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "control byte in the method": (400, "G\x01T / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "separator in the method": (400, "G(T / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "quote in the method": (400, '"GET" / HTTP/1.1\r\nHost: a\r\n\r\n'),
+    "space before the method": (400, " GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "tab after the method": (400, "GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "two spaces after the method": (400, "GET  / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "two spaces after the target": (400, "GET /  HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "space in the target": (400, "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "tab in the target": (400, "GET /a\tb HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "NUL in the target": (400, "GET /a\x00b HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "DEL in the target": (400, "GET /a\x7fb HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "no target": (400, "GET HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "no version": (400, "GET /\r\nHost: a\r\n\r\n"),
+    "space after the version": (400, "GET / HTTP/1.1 \r\nHost: a\r\n\r\n"),
+    "version in lower case": (400, "GET / http/1.1\r\nHost: a\r\n\r\n"),
+    "version without a minor number": (400, "GET / HTTP/1\r\nHost: a\r\n\r\n"),
+    "version of two digits": (400, "GET / HTTP/1.10\r\nHost: a\r\n\r\n"),
+    "version with a sign": (400, "GET / HTTP/+1.1\r\nHost: a\r\n\r\n"),
+    "version of another protocol": (400, "GET / HTTPS/1.1\r\nHost: a\r\n\r\n"),
+    "version 0.9": (505, "GET / HTTP/0.9\r\nHost: a\r\n\r\n"),
+    "version 1.2": (505, "GET / HTTP/1.2\r\nHost: a\r\n\r\n"),
+    "version 2.0": (505, "GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
+    "preface of HTTP/2": (505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    "a TLS hello": (400, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+    # the target
+    "relative path": (400, "GET a HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "another scheme": (400, "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "absolute target without a host": (400, "GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "absolute target with a user": (400, "GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "absolute target with a bad host": (400, "GET http://a\\b/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "asterisk for another method": (400, "GET * HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "authority": (405, "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "trace": (405, "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "percent without digits": (400, "GET /% HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "percent with one digit": (400, "GET /%1 HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "percent with no digits but letters": (400, "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "escaped NUL": (400, "GET /a%00 HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "above the root": (400, "GET /../a HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "above the root, escaped": (400, "GET /a/%2e%2e/%2e%2e/b HTTP/1.1\r\nHost: a\r\n\r\n"),
+    # line ends
+    "bare LF after the request line": (400, "GET / HTTP/1.1\nHost: a\r\n\r\n"),
+    "bare LF after a field": (400, GET + "Host: a\nX: y\r\n\r\n"),
+    "bare LF at the end": (400, GET + "Host: a\r\n\n"),
+    "bare LFs only": (400, "GET / HTTP/1.1\nHost: a\n\n"),
+    "bare LF first": (400, "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "bare CR in a value": (400, GET + "Host: a\r\nX: a\rb\r\n\r\n"),
+    "bare CR in a name": (400, GET + "Host: a\r\nX\rY: b\r\n\r\n"),
+    "bare CR before a field": (400, GET + "\rHost: a\r\n\r\n"),
+    "bare CR in the request line": (400, "GET / HTTP/1.1\rHost: a\r\n\r\n"),
+    "CR CR LF": (400, GET + "Host: a\r\r\n\r\n"),
+    "too many empty lines": (400, "\r\n" * 40 + GET + "Host: a\r\n\r\n"),
+    # fields
+    "space before the colon": (400, GET + "Host : a\r\n\r\n"),
+    "tab before the colon": (400, GET + "Host: a\r\nX\t: b\r\n\r\n"),
+    "space before the first field": (400, GET + " Host: a\r\n\r\n"),
+    "folded value": (400, GET + "Host: a\r\nX: a\r\n b\r\n\r\n"),
+    "folded by a tab": (400, GET + "Host: a\r\nX: a\r\n\tb\r\n\r\n"),
+    "folded Content-Length": (400, POST + "Content-Length:\r\n 1\r\n\r\na"),
+    "no colon": (400, GET + "Host: a\r\nX\r\n\r\n"),
+    "no name": (400, GET + "Host: a\r\n: b\r\n\r\n"),
+    "space in a name": (400, GET + "Host: a\r\nX Y: b\r\n\r\n"),
+    "NUL in a name": (400, GET + "Host: a\r\nX\x00Y: b\r\n\r\n"),
+    "bytes above ASCII in a name": (400, GET + "Host: a\r\nX\xe9: b\r\n\r\n"),
+    "brackets in a name": (400, GET + "Host: a\r\nX[0]: b\r\n\r\n"),
+    "NUL in a value": (400, GET + "Host: a\r\nX: a\x00b\r\n\r\n"),
+    "control byte in a value": (400, GET + "Host: a\r\nX: a\x1fb\r\n\r\n"),
+    "DEL in a value": (400, GET + "Host: a\r\nX: a\x7f\r\n\r\n"),
+    # Host
+    "no Host": (400, GET + "X: a\r\n\r\n"),
+    "two Hosts": (400, GET + "Host: a\r\nHost: b\r\n\r\n"),
+    "two equal Hosts": (400, GET + "Host: a\r\nhost: a\r\n\r\n"),
+    "empty Host": (400, GET + "Host:\r\n\r\n"),
+    "dot as Host": (400, GET + "Host: .\r\n\r\n"),
+    "two dots in Host": (400, GET + "Host: a..b\r\n\r\n"),
+    "list of Hosts": (400, GET + "Host: a, b\r\n\r\n"),
+    "space in Host": (400, GET + "Host: a b\r\n\r\n"),
+    "path in Host": (400, GET + "Host: a/b\r\n\r\n"),
+    "user in Host": (400, GET + "Host: u@a\r\n\r\n"),
+    "query in Host": (400, GET + "Host: a?b\r\n\r\n"),
+    "port that is no number": (400, GET + "Host: a:b\r\n\r\n"),
+    "two ports": (400, GET + "Host: a:1:2\r\n\r\n"),
+    "open bracket in Host": (400, GET + "Host: [::1\r\n\r\n"),
+    "bytes above ASCII in Host": (400, GET + "Host: \xe9\r\n\r\n"),
+    # the body's length
+    "both lengths": (
+        400,
+        POST + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    "both lengths, the other way": (
+        400,
+        POST + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    ),
+    "two different lengths": (400, POST + "Content-Length: 1\r\nContent-Length: 2\r\n\r\na"),
+    "two equal lengths": (400, POST + "Content-Length: 1\r\nContent-Length: 1\r\n\r\na"),
+    "list of lengths": (400, POST + "Content-Length: 1, 1\r\n\r\na"),
+    "negative length": (400, POST + "Content-Length: -1\r\n\r\n"),
+    "length with a plus": (400, POST + "Content-Length: +1\r\n\r\na"),
+    "hexadecimal length": (400, POST + "Content-Length: 0x1\r\n\r\na"),
+    "length with a point": (400, POST + "Content-Length: 1.0\r\n\r\na"),
+    "length with an exponent": (400, POST + "Content-Length: 1e0\r\n\r\na"),
+    "length with a space inside": (400, POST + "Content-Length: 1 1\r\n\r\na"),
+    "length with an underscore": (400, POST + "Content-Length: 1_0\r\n\r\na"),
+    "empty length": (400, POST + "Content-Length:\r\n\r\n"),
+    "length of letters": (400, POST + "Content-Length: ten\r\n\r\n"),
+    "length beyond all numbers": (400, POST + "Content-Length: 99999999999999999999\r\n\r\n"),
+    "length above the limit": (413, POST + f"Content-Length: {BODY_LIMIT + 1}\r\n\r\n"),
+    "chunked in HTTP/1.0": (
+        400,
+        "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    "unknown coding": (501, POST + "Transfer-Encoding: gzip\r\n\r\n"),
+    "coding before chunked": (501, POST + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+    "coding after chunked": (501, POST + "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
+    "chunked twice": (501, POST + "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"),
+    "chunked in two fields": (
+        400,
+        POST + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    "chunked and identity in two fields": (
+        501,
+        POST + "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    "chunked with a vertical tab": (
+        400,
+        POST + "Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    ),
+    "chunked in quotes": (501, POST + 'Transfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n'),
+    "empty coding": (501, POST + "Transfer-Encoding:\r\n\r\n"),
+    "unknown expectation": (417, POST + "Expect: miracle\r\nContent-Length: 1\r\n\r\na"),
+    # chunks
+    "chunk size of letters": (400, CHUNKED + "xyz\r\n"),
+    "no chunk size": (400, CHUNKED + "\r\n"),
+    "chunk size with a prefix": (400, CHUNKED + "0x1\r\na\r\n0\r\n\r\n"),
+    "negative chunk size": (400, CHUNKED + "-1\r\n"),
+    "chunk size with a plus": (400, CHUNKED + "+1\r\na\r\n0\r\n\r\n"),
+    "chunk size with an underscore": (400, CHUNKED + "1_0\r\n"),
+    "space before the chunk size": (400, CHUNKED + " 1\r\na\r\n0\r\n\r\n"),
+    "space after the chunk size": (400, CHUNKED + "1 \r\na\r\n0\r\n\r\n"),
+    "chunk size beyond all numbers": (400, CHUNKED + "ffffffffffffffffff\r\n"),
+    "zeros before a chunk size without end": (400, CHUNKED + "0" * 40 + "1\r\n"),
+    "bare LF after the chunk size": (400, CHUNKED + "1\na\r\n0\r\n\r\n"),
+    "bare CR after the chunk size": (400, CHUNKED + "1\ra\r\n0\r\n\r\n"),
+    "chunk longer than its size": (400, CHUNKED + "1\r\nabc\r\n0\r\n\r\n"),
+    "no line end after the chunk": (400, CHUNKED + "1\r\na0\r\n\r\n"),
+    "bare LF after the chunk": (400, CHUNKED + "1\r\na\n0\r\n\r\n"),
+    "bare LF in a chunk extension": (400, CHUNKED + "1;a=b\nc\r\na\r\n0\r\n\r\n"),
+    "bare CR in a chunk extension": (400, CHUNKED + "1;a=\rb\r\na\r\n0\r\n\r\n"),
+    "NUL in a chunk extension": (400, CHUNKED + "1;a=\x00\r\na\r\n0\r\n\r\n"),
+    "chunk extension without end": (400, CHUNKED + "1;" + "a" * 5000),
+    "chunks above the limit": (413, CHUNKED + f"{BODY_LIMIT + 1:x}\r\n" + "a" * (BODY_LIMIT + 1)),
+    "small chunks above the limit": (413, CHUNKED + "64\r\n" + ("a" * 100 + "\r\n64\r\n") * 11),
+    "bare LF in the trailers": (400, CHUNKED + "0\r\nX: a\n\r\n"),
+    "space before a trailer's colon": (400, CHUNKED + "0\r\nX : a\r\n\r\n"),
+    "folded trailer": (400, CHUNKED + "0\r\nX: a\r\n b\r\n\r\n"),
+    "trailers without end": (400, CHUNKED + "0\r\n" + "X: a\r\n" * 4000),
+    # too much
+    "request line too long": (414, "GET /" + "a" * LIMIT + " HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "request line without end": (414, "GET /" + "a" * (LIMIT + 100)),
+    "method without end": (414, "A" * (LIMIT + 100)),
+    "field too long": (400, GET + "Host: a\r\nX: " + "a" * LIMIT + "\r\n\r\n"),
+    "too many fields": (400, GET + "Host: a\r\n" + "X: a\r\n" * LIMIT + "\r\n"),
+    "name without end": (400, GET + "Host: a\r\n" + "a" * LIMIT),
+}
+
+# What the server makes of it: "METHOD uri args host minor body", see ECHO.
+VALID: dict[str, tuple[str, str]] = {
+    "the least": ("GET / - a 1 -", GET + "Host: a\r\n\r\n"),
+    "the least of HTTP/1.0": ("GET / -  0 -", "GET / HTTP/1.0\r\n\r\n"),
+    "empty lines before": ("GET / - a 1 -", "\r\n\r\n" + GET + "Host: a\r\n\r\n"),
+    "an unknown method": ("B-R!EW / - a 1 -", "B-R!EW / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "a method in lower case": ("get / - a 1 -", "get / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "arguments": ("GET /a x=1&y a 1 -", "GET /a?x=1&y HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "empty arguments": ("GET /a  a 1 -", "GET /a? HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "two question marks": ("GET /a b?c a 1 -", "GET /a?b?c HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "escapes": ("GET /a b/c - a 1 -", "GET /a%20b%2fc HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "escapes are decoded once": ("GET /%41 - a 1 -", "GET /%2541 HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "dots and slashes": ("GET /b/ - a 1 -", "GET /a/.././/b/c/.. HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "dots that are names": ("GET /..a/... - a 1 -", "GET /..a/... HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "bytes above ASCII": ("GET /\xe9 - a 1 -", "GET /\xe9 HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "a fragment": ("GET /a - a 1 -", "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "absolute": ("GET /x y b.c 1 -", "GET http://B.c:81/x?y HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "absolute without a path": ("GET / y b 1 -", "GET http://b?y HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "an empty value": ("GET / - a 1 -", GET + "Host: a\r\nX:\r\n\r\n"),
+    "spaces around a value": ("GET / - a 1 -", GET + "Host: \t a \t\r\n\r\n"),
+    "bytes above ASCII in a value": ("GET / - a 1 -", GET + "Host: a\r\nX: \xe9\xff\r\n\r\n"),
+    "all bytes of a name": ("GET / - a 1 -", GET + "Host: a\r\n!#$%&'*+-.^_`|~09azAZ: b\r\n\r\n"),
+    "Host with a port": ("GET / - a 1 -", GET + "Host: A:80\r\n\r\n"),
+    "Host with a dot at its end": ("GET / - a.b 1 -", GET + "Host: a.b.\r\n\r\n"),
+    "Host of IPv6": ("GET / - [::1] 1 -", GET + "Host: [::1]:80\r\n\r\n"),
+    "a length": ("POST / - a 1 abc", POST + "Content-Length: 3\r\n\r\nabc"),
+    "a length of nothing": ("POST / - a 1 -", POST + "Content-Length: 0\r\n\r\n"),
+    "a length with zeros before": ("POST / - a 1 abc", POST + "Content-Length: 003\r\n\r\nabc"),
+    "a body of a GET": ("GET / - a 1 abc", GET + "Host: a\r\nContent-Length: 3\r\n\r\nabc"),
+    "a body that looks like a request": (
+        "POST / - a 1 GET / HTTP/1.1\r\n",
+        POST + "Content-Length: 16\r\n\r\nGET / HTTP/1.1\r\n",
+    ),
+    "chunks": ("POST / - a 1 abcde", CHUNKED + "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
+    "no chunks": ("POST / - a 1 -", CHUNKED + "0\r\n\r\n"),
+    "a chunk size of zeros and capitals": (
+        "POST / - a 1 aaaaaaaaaaa",
+        CHUNKED + "00B\r\n" + "a" * 11 + "\r\n000\r\n\r\n",
+    ),
+    "chunk extensions": ("POST / - a 1 a", CHUNKED + '1;a=b;c="d e"\r\na\r\n0;x\r\n\r\n'),
+    "trailers": ("POST / - a 1 a", CHUNKED + "1\r\na\r\n0\r\nX: b\r\nY: c\r\n\r\n"),
+    "chunked in capitals": (
+        "POST / - a 1 a",
+        POST + "Transfer-Encoding: CHUNKED\r\n\r\n1\r\na\r\n0\r\n\r\n",
+    ),
+    "a body as large as allowed": (
+        "POST / - a 1 " + "b" * BODY_LIMIT,
+        POST + f"Content-Length: {BODY_LIMIT}\r\n\r\n" + "b" * BODY_LIMIT,
+    ),
+    "a head as large as allowed": (
+        "GET / - a 1 -",
+        GET + "Host: a\r\nX: " + "x" * (LIMIT - len(GET) - 16) + "\r\n\r\n",
+    ),
+}
+
+ECHO = """
+return {
+    content = function()
+        ngx.req.read_body()
+        local var = ngx.var
+        ngx.print(var.request_method, " ", var.uri, " ", var.args or "-", " ", var.host, " ",
+            var.server_protocol:sub(-1), " ", ngx.req.get_body_data() or "-")
+    end,
+}
+"""
+
+SETTINGS = {"client_header_size": LIMIT, "client_max_body_size": BODY_LIMIT}
