@@ -1,4 +1,4 @@
-"""Gateways for the tests of plugins: with our plugins and, given --apisix, once more with APISIX's own."""
+"""Gateways with our plugins and, given --apisix, once more with those of an APISIX checkout."""
 
 from __future__ import annotations
 

@@ -46,7 +46,9 @@ def test_realm(gateway: Gateway) -> None:
 @pytest.mark.parametrize("send", ["header", "query"])
 def test_a_valid_key_lets_in_and_names_the_consumer(gateway: Gateway, send: str) -> None:
     path = gateway.route({"key-auth": {}})
-    answer = gateway.ask(*((path, {"apikey": "one"}) if send == "header" else (f"{path}?apikey=one",)))
+    answer = gateway.ask(
+        *((path, {"apikey": "one"}) if send == "header" else (f"{path}?apikey=one",))
+    )
     assert answer.status == 200
     seen = gateway.upstream.last.headers
     assert seen.get("X-Consumer-Username") == "jack"
