@@ -8,6 +8,7 @@ ffi.cdef [[
 int pygw_recv(int fd, void *buf, size_t len, int flags) __asm__("recv");
 int pygw_send(int fd, const void *buf, size_t len, int flags) __asm__("send");
 int pygw_write(int fd, const void *buf, size_t len) __asm__("write");
+uint8_t *pygw_memchr(const void *bytes, int byte, size_t n) __asm__("memchr");
 int socket(int domain, int type, int protocol);
 int connect(int fd, const void *addr, unsigned int len);
 int accept4(int fd, void *addr, unsigned int *len, int flags);

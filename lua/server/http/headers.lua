@@ -28,27 +28,11 @@ local function lower(name)
 end
 _M.lower = lower
 
-local free, free_n = {}, 0
-
 -- An empty set of fields. n: the index of the last used slot.
 function _M.new()
-    if free_n > 0 then
-        local headers = free[free_n]
-        free_n = free_n - 1
-        return headers
-    end
     local headers = new_tab(60, 1)
     headers.n = 0
     return setmetatable(headers, Headers)
-end
-
--- Give a set back for reuse; nobody may hold it any more.
-function _M.release(headers)
-    headers.n = 0
-    if free_n < 256 then
-        free_n = free_n + 1
-        free[free_n] = headers
-    end
 end
 
 -- The first value of a field, by its lower-cased name, or nil.
@@ -120,11 +104,6 @@ function Headers:set(key, name, value)
         end
     end
     return self:add(key, name, value)
-end
-
--- How many fields there are.
-function Headers:count()
-    return self.n / 3
 end
 
 -- Names folded so far: lower case, "-" for "_". Bounded, as above.

@@ -12,7 +12,6 @@ local byte, find, gmatch, lower = string.byte, string.find, string.gmatch, strin
 local match, sub = string.match, string.sub
 local tonumber, min = tonumber, math.min
 
-pcall(ffi.cdef, 'uint8_t *pygw_memchr(const void *bytes, int byte, size_t n) __asm__("memchr");')
 
 local CR, LF, SPACE, SLASH = 13, 10, 32, 47
 local TOKEN = fields.TOKEN
@@ -93,6 +92,9 @@ local function check_host(value)
     end
     if sub(name, -1) == "." then -- the root's dot says nothing
         name = sub(name, 1, -2)
+    end
+    if name == "" or find(name, "..", 1, true) then
+        return nil
     end
     return lower(name)
 end
@@ -256,7 +258,9 @@ local scratch = {}
 -- beyond the first wrong one are there. limit: bytes that a head may have.
 function _M.check_partial(p, pos, length, limit)
     local head = ffi_string(p + pos, min(length - pos, limit + 1))
-    if not find(head, "^[%w!#%$%%&'%*%+%-%.%^_`|~]*$") and not find(head, "^[%w!#%$%%&'%*%+%-%.%^_`|~]+ ") then
+    if head == "" or head == "\r" then -- nothing yet, or the beginning of an empty line
+        return nil
+    elseif not find(head, "^[%w!#%$%%&'%*%+%-%.%^_`|~]*$") and not find(head, "^[%w!#%$%%&'%*%+%-%.%^_`|~]+ ") then
         return 400, "invalid method"
     end
     local line_end = find(head, "\r\n", 1, true)
