@@ -138,7 +138,7 @@ def _import(name: str, base: Path) -> ModuleType:
         if name.endswith(".py") or "/" in name:
             return _import_file((base / name).resolve())
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ExtensionError(
             f"pygw.python_plugins: cannot import {name}: {_describe(error)}"
         ) from error
@@ -159,13 +159,15 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _describe(error: Exception) -> str:
-    """The error in one line, with the place where it was raised."""
-    text = " ".join(str(error).split())
+def _describe(error: BaseException) -> str:
+    """The error in one line, with the place in the extension where it was raised."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, (SyntaxError, FileNotFoundError)):  # they say where themselves
+        return text
     frames = traceback.extract_tb(error.__traceback__)
-    place = "" if isinstance(error, (SyntaxError, OSError)) else f" ({_place(frames[-1])})"
-    return f"{type(error).__name__}: {text}{place}"
+    places = [f"{frame.filename}:{frame.lineno}" for frame in frames if not _is_ours(frame)]
+    return f"{text} ({places[-1]})" if places else text
 
 
-def _place(frame: traceback.FrameSummary) -> str:
-    return f"{frame.filename}:{frame.lineno}"
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return frame.filename in (__file__, importlib.__file__) or frame.filename.startswith("<frozen")

@@ -41,8 +41,9 @@ class Inline:
         hub.inline = inline
         inline.parent = getcurrent()
         inline.gr_context = None  # context variables of the function before
+        inline.job = function, done
         try:
-            result = inline.switch(function, done)
+            inline.switch()
             waits = hub.inline is not inline
         finally:
             hub.inline = None
@@ -50,6 +51,7 @@ class Inline:
         if waits:
             return inline
         self._idle = inline
+        result, inline.result = inline.result, None
         done(result)
         return None
 
@@ -62,24 +64,30 @@ class Inline:
 
 
 class InlineGreenlet(greenlet):  # type: ignore[misc]
-    """Runs inside its parent's turn, function after function, until one waits."""
+    """Runs inside its parent's turn, function after function, until one waits.
+
+    What comes and goes does so by attributes: a greenlet's frames hold what they were called with.
+    """
 
     parent: Any
 
     def __init__(self, hub: GuardedHub, post: Post) -> None:
         super().__init__(self._work)
         self._hub, self._post = hub, post
+        self.job: tuple[Callable[[], Any], Callable[[Any], None]] | None = None
+        self.result: Any = None
 
     def leave(self) -> Any:
         """Go back to the parent, to wait; returns what gevent's loop wakes this greenlet with."""
         caller, self.parent = self.parent, self._hub  # it ends into gevent's loop
         return caller.switch()
 
-    def _work(self, function: Callable[[], T], done: Callable[[T], None]) -> None:
-        while True:
-            result = function()
+    def _work(self) -> None:
+        while self.job:
+            (function, done), self.job = self.job, None
+            self.result = function()
             if self._hub.inline is not self:  # it has waited: this is no callback of the hub
-                self._post(partial(done, result))
+                self._post(partial(done, self.result))
                 return
-            del function, done  # nothing of theirs is held while idle
-            function, done = self.parent.switch(result)
+            del function, done
+            self.parent.switch()
