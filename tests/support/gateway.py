@@ -167,8 +167,11 @@ class Gateway:
 
     def put(self, key: str, value: Any) -> None:
         """Write one resource, such as "routes/1"; returns when the gateway has applied it."""
+        before = len(self.log)
         revision = self.store.put(f"/apisix/{key}".encode(), json.dumps(value).encode())
-        self.until(lambda: applied.revisions.get(key, 0) >= revision)
+        mark = f"[/apisix/{key}]"
+        self.until(lambda: applied.revisions.get(key, 0) >= revision or mark in self.log[before:])
+        assert mark not in self.log[before:], self.log[before:]
 
     def delete(self, key: str) -> None:
         """Remove one resource; returns when the gateway has applied that."""
