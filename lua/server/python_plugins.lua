@@ -7,7 +7,9 @@ local current = require "server.current"
 local task = require "server.task"
 
 local call, entries = bridge.call, bridge.entries
+local concat = table.concat
 local error, ipairs, pairs, setmetatable = error, ipairs, pairs, setmetatable
+local tostring, type = tostring, type
 
 local _M = {}
 
@@ -111,9 +113,17 @@ local function answering(name, phase)
     end
 end
 
+-- What a filter before us left as the chunk: text, a flat table of it, or nothing.
+local function text_of(chunk)
+    if type(chunk) == "table" then
+        return concat(chunk)
+    end
+    return chunk == nil and "" or tostring(chunk)
+end
+
 local function body_filter(name)
     return function(conf, ctx)
-        local run = run_phase(name, "body_filter", conf, ctx, ngx.arg[1] or "", ngx.arg[2])
+        local run = run_phase(name, "body_filter", conf, ctx, text_of(ngx.arg[1]), ngx.arg[2])
         if run.event == "filtered" then
             ngx.arg[1] = run.value
         end

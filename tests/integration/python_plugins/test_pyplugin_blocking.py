@@ -188,15 +188,6 @@ def test_a_phase_that_waits_for_a_body_ends_when_the_client_goes_away(start: Any
     assert "t-body" not in gateway.log()
 
 
-def test_phases_that_wait_end_with_the_worker(start: Any, tmp_path: Any) -> None:
-    gateway = start(one_phase("access"), {"a": {"t-wait": {}}})
-    asked = gevent.spawn(gateway.ask, "/a?wait=1")
-    gateway.until(lambda: gateway.module.arrived)
-    gateway.stop()
-    gateway.until(lambda: gateway.module.ended == ["GreenletExit"])
-    asked.kill()
-
-
 def test_a_worker_that_drains_waits_for_them(start: Any) -> None:
     gateway = start(one_phase("access"), {"a": {"t-wait": {}}})
     asked = gevent.spawn(gateway.ask, "/a/last?wait=1")

@@ -133,6 +133,33 @@ def test_state_is_the_plugins_own_and_lasts_for_the_request(start: Any) -> None:
     assert len({id(context) for context in gateway.module.contexts}) == 4
 
 
+RETRY = """
+    import gevent
+    class Retry(Plugin):
+        name, priority = "t-retry", 10
+        schema = {"type": "object"}
+        def before_proxy(self, conf, ctx):
+            gevent.sleep(0)  # in nginx's balancer phase too, at a retry
+            tries.append(ctx.var["balancer_ip"])
+            ctx.request.headers["x-try"] = str(len(tries))
+    tries = []
+"""
+
+
+def test_before_proxy_runs_again_for_a_retry_and_its_changes_arrive(
+    start: Any, upstream: Any, unused_port: int
+) -> None:
+    nodes = [
+        {"host": "127.0.0.1", "port": port, "weight": 1, "priority": priority}
+        for priority, port in enumerate([int(upstream.node.split(":")[1]), unused_port])
+    ]
+    value = {"uri": "/a", "plugins": {"t-retry": {}}}
+    value["upstream"] = {"type": "roundrobin", "nodes": nodes, "retries": 1}
+    gateway = start(RETRY, resources={"routes/1": value})
+    assert gateway.ask("/a").seen["x-try"] == "2"
+    assert gateway.module.tries == ["127.0.0.1"] * 2
+
+
 def test_they_stand_in_global_rules_services_plugin_configs_and_consumers(
     start: Any, upstream: Any
 ) -> None:

@@ -97,23 +97,22 @@ def slow() -> Iterator[Slow]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., int]]:
-    """Run a gateway with one plugin file and routes; gives its port."""
+def run(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
+    """Run a gateway with one plugin file and routes; gives its process and port."""
     running: list[subprocess.Popen[str]] = []
 
-    def run(source: str, routes: dict[str, Any]) -> int:
+    def start(source: str, routes: dict[str, Any]) -> tuple[subprocess.Popen[str], int]:
         configure(tmp_path, {"plugins.py": source}, routes)
         running.append(pygw(tmp_path, "run"))
         assert running[-1].stdout
-        line = running[-1].stdout.readline()
-        started = re.search(r"127\.0\.0\.1:(\d+)", line)
+        started = re.search(r"127\.0\.0\.1:(\d+)", running[-1].stdout.readline())
         assert started, running[-1].communicate()
-        return int(started[1])
+        return running[-1], int(started[1])
 
-    yield run
+    yield start
     for process in running:
-        process.terminate()
-        process.communicate(timeout=PATIENCE)
+        process.kill()
+        process.communicate()
 
 
 def get(port: int, path: str) -> str:
@@ -142,11 +141,9 @@ class Client(Plugin):
 
 
 @pytest.mark.parametrize("library", ["urllib", "client"])
-def test_an_http_call_delays_its_own_request_alone(
-    serve: Callable[..., int], slow: Slow, library: str
-) -> None:
+def test_an_http_call_delays_its_own_request_alone(run: Any, slow: Slow, library: str) -> None:
     routes = {"slow": {f"t-{library}": {"port": slow.port}}, "fast": {"t-good": {}}}
-    port = serve(FETCH + GOOD, routes)
+    _, port = run(FETCH + GOOD, routes)
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as waiting:
         waiting.sendall(b"GET /slow HTTP/1.0\r\n\r\n")
         assert slow.asked.acquire(timeout=PATIENCE), "the plugin asked the slow server"
@@ -164,9 +161,7 @@ def test_an_http_call_delays_its_own_request_alone(
     assert answer.endswith(f"/{library}".encode())
 
 
-def test_what_a_plugin_logs_stands_in_the_error_log(
-    serve: Callable[..., int], tmp_path: Path
-) -> None:
+def test_what_a_plugin_logs_stands_in_the_error_log(run: Any) -> None:
     source = """
     import logging
     class Log(Plugin):
@@ -175,15 +170,35 @@ def test_what_a_plugin_logs_stands_in_the_error_log(
             logging.getLogger("my").warning("seen %s", ctx.request.path)
             return Response(200, "logged")
     """
-    configure(tmp_path, {"plugins.py": source}, {"a": {"t-log": {}}})
-    gateway = pygw(tmp_path, "run")
-    assert gateway.stdout
-    started = re.search(r"127\.0\.0\.1:(\d+)", gateway.stdout.readline())
-    assert started
-    assert get(int(started[1]), "/a") == "logged"
+    gateway, port = run(source, {"a": {"t-log": {}}})
+    assert get(port, "/a") == "logged"
     gateway.terminate()
     _, log = gateway.communicate(timeout=PATIENCE)
     assert re.search(r"\[warn\] \d+#0: my: seen /a\n", log)
+
+
+def test_a_phase_that_waits_ends_with_its_worker(run: Any) -> None:
+    source = """
+    import logging, threading
+    class Wait(Plugin):
+        name, priority, schema = "t-wait", 10, {"type": "object"}
+        def access(self, conf, ctx):
+            logging.warning("waiting")
+            try:
+                threading.Event().wait()
+            except BaseException as error:
+                logging.warning("ended by %r", error)
+                raise
+    """
+    gateway, port = run(source, {"a": {"t-wait": {}}})
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
+        client.sendall(b"GET /a HTTP/1.0\r\n\r\n")
+        assert any("waiting" in line for line in gateway.stderr)
+        gateway.terminate()
+        _, log = gateway.communicate(timeout=PATIENCE)
+    assert gateway.returncode == 0
+    assert "ended by GreenletExit()" in log
+    assert "failed in phase" not in log
 
 
 CLASS = 'class Bad(Plugin):\n    name, priority, schema = "t-bad", 1, {}\n'
@@ -264,19 +279,12 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     check_refusal(pygw(tmp_path, "run"), f"cannot import {name}: .*gone")
 
 
-def test_a_reload_with_a_fault_keeps_the_old_plugins(tmp_path: Path) -> None:
-    configure(tmp_path, {"plugins.py": GOOD}, {"a": {"t-good": {}}})
-    gateway = pygw(tmp_path, "run")
-    assert gateway.stdout
-    assert gateway.stderr
-    started = re.search(r"127\.0\.0\.1:(\d+)", gateway.stdout.readline())
-    assert started
+def test_a_reload_with_a_fault_keeps_the_old_plugins(run: Any, tmp_path: Path) -> None:
+    gateway, port = run(GOOD, {"a": {"t-good": {}}})
     (tmp_path / "plugins.py").write_text("def x(:\n")
-    assert pygw(tmp_path, "reload").wait(PATIENCE) == 0
-    for line in gateway.stderr:
-        if "reload failed, the old configuration stays" in line:
-            assert "cannot import plugins.py: SyntaxError" in line
-            break
-    assert get(int(started[1]), "/a") == "good"
-    gateway.terminate()
-    gateway.communicate(timeout=PATIENCE)
+    reload = pygw(tmp_path, "reload")
+    reload.communicate(timeout=PATIENCE)
+    assert reload.returncode == 0
+    kept = next(line for line in gateway.stderr if "the old configuration stays" in line)
+    assert "cannot import plugins.py: SyntaxError" in kept
+    assert get(port, "/a") == "good"

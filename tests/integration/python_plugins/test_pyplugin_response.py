@@ -162,6 +162,14 @@ def test_body_filter_may_make_the_body_longer_and_shorter(start: Any) -> None:
     assert gateway.ask("/a").body == b""
 
 
+def test_body_filter_gets_text_whatever_a_lua_filter_left(start: Any) -> None:
+    gateway = start(BODY, {"a": {"t-lua-table": {}, "t-body": {}}})
+    gateway.module.change = lambda ctx, chunk, last: chunk.upper()
+    answer = gateway.ask("/a")
+    assert answer.body.startswith(b'<{"METHOD": "GET"')
+    assert answer.body.endswith(b">")
+
+
 def test_body_filter_may_hold_the_body_back_and_send_it_at_the_end(start: Any) -> None:
     gateway = start(BODY, {"a": {"t-body": {}}})
 
