@@ -30,7 +30,7 @@ local function context(r)
             .. " HTTP/1." .. r.http_minor .. '"'
         local peer = r.peer
         if peer then
-            parts[#parts + 1] = ', upstream: "http://' .. peer.name .. (r.upstream_target or "") .. '"'
+            parts[#parts + 1] = ', upstream: "http://' .. peer.name .. (r.upstream_target or r.request_uri) .. '"'
         end
         if r.host_header then
             parts[#parts + 1] = ', host: "' .. r.host_header .. '"'

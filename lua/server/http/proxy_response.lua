@@ -78,6 +78,9 @@ end
 
 local function forward_body(r, connection, framing, length, seconds)
     local body = bodies.reset(r.response_body, connection.input, framing, length)
+    if not connection.input.buffer then -- the body takes its time: the head does not wait for it
+        output.flush(r)
+    end
     return forward_rest(r, body, framing == "length", seconds)
 end
 

@@ -46,7 +46,9 @@ local function read(input, into, limit, seconds)
     local p = input.buffer
     if p then
         local stop = head_end(p, input.pos, input.len)
-        if stop then
+        if stop and stop - input.pos > limit then
+            return nil, "header too large"
+        elseif stop then
             local fields_at, code, minor = status_line(p, input.pos, stop)
             if not fields_at or not parse_fields(p, fields_at, stop, into) then
                 return nil, "invalid header"
