@@ -98,6 +98,11 @@ class AppServer:
         total, idle = self._tell("connections").split()
         return int(total), int(idle)
 
+    def settle(self) -> None:
+        """Wait until no client connection is open."""
+        while self.connections()[0]:
+            pass
+
     def quit(self) -> None:
         """Begin to drain."""
         self._tell("quit")
