@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import gevent
+from gevent.event import Event
 from gevent.socket import wait_read
 
 from pygw.config.settings import load
@@ -33,9 +34,10 @@ def commands() -> Iterator[list[str]]:
             yield line.decode().split()
 
 
-def obey(worker: Worker, clock: Any) -> None:
-    """Do what stdin asks for, until it ends."""
+def obey(worker: Worker, clock: Any, obeyed: Event) -> None:
+    """Do what stdin asks for, until it ends. obeyed: set while nothing is being done."""
     for name, *arguments in commands():
+        obeyed.clear()
         answer = "ok"
         if name == "advance":
             clock.advance(float(arguments[0]))
@@ -45,6 +47,7 @@ def obey(worker: Worker, clock: Any) -> None:
         elif name == "quit":
             worker.stop(graceful=True)
         print(answer, flush=True)
+        obeyed.set()
     worker.stop(graceful=False)
 
 
@@ -57,8 +60,11 @@ def main() -> None:
     worker.start()
     print(listener.getsockname()[1], flush=True)
     listener.detach()  # the worker closes it
-    gevent.spawn(obey, worker, clock)
+    obeyed = Event()
+    obeyed.set()
+    gevent.spawn(obey, worker, clock, obeyed)
     worker.run()
+    obeyed.wait()  # what was asked for last may be what ended the worker
 
 
 if __name__ == "__main__":

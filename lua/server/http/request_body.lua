@@ -1,7 +1,10 @@
 -- Owns the reading of the client's request body: the 100 (Continue) that it may wait for, its size
 -- limit, its timeout, and getting rid of what nobody read.
 local ffi = require "ffi"
+local clock = require "server.clock"
 local settings = require "server.settings"
+
+local monotonic = clock.monotonic
 
 local CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n"
 local LINGER_MAX = 1048576 -- bytes of an unread body that are read for the sake of keep-alive
@@ -57,16 +60,15 @@ function _M.discard(r)
     if r.expect_continue then -- the client waits for our word and will send nothing
         return false
     end
-    while true do
+    local deadline = monotonic() + settings.lingering_time
+    repeat
         local p, n = body:next(settings.lingering_timeout)
         if not p then
             return n == nil
         end
         body:advance(n)
-        if body.received > LINGER_MAX then
-            return false
-        end
-    end
+    until body.received > LINGER_MAX or monotonic() > deadline
+    return false
 end
 
 return _M
