@@ -23,10 +23,10 @@ Post = Callable[[Callable[[], None]], None]
 
 
 class Inline:
-    """Runs functions for one hub, whose `post` it is given, until it is closed."""
+    """Runs functions for one hub, whose `post` it is given, in this thread, until it is closed."""
 
     def __init__(self, post: Post) -> None:
-        self._post = post
+        self._post, self._hub = post, install()
         self._idle: InlineGreenlet | None = None
 
     def run(self, function: Callable[[], T], done: Callable[[T], None]) -> InlineGreenlet | None:
@@ -34,7 +34,7 @@ class Inline:
 
         Returns the greenlet if it waits now, None if all is done.
         """
-        hub = install()
+        hub = self._hub
         inline = self._idle or InlineGreenlet(hub, self._post)
         self._idle = None
         before, hub.switch_forbidden = hub.switch_forbidden, False

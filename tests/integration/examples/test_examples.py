@@ -118,10 +118,11 @@ class Runner:
 
     def read_log(self, server: subprocess.Popen[str]) -> None:
         assert server.stderr
-        for line in server.stderr:
-            with self.grown:
-                self.log += line
-                self.grown.notify_all()
+        with server.stderr:
+            for line in server.stderr:
+                with self.grown:
+                    self.log += line
+                    self.grown.notify_all()
 
     def wait_for_log(self, expected: str) -> None:
         lines = expected.splitlines()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import http.client
 import json
 import os
@@ -24,7 +23,6 @@ from pygw.config.choose import open_store
 from pygw.config.settings import load
 from pygw.config.store import Store
 from pygw.gateway import Gateway as Worker
-from pygw.hub.inline import InlineGreenlet
 
 PATIENCE = 20.0  # seconds before a test gives up on an event
 LUA_PLUGINS = Path(__file__).with_name("lua")
@@ -59,16 +57,10 @@ class Upstream:
     """Answers with what it was asked, as JSON; /status/NNN answers NNN."""
 
     def __init__(self) -> None:
-        self.server = pywsgi.WSGIServer(("127.0.0.1", 0), self._answer, log=None, spawn=100)
+        self.server = pywsgi.WSGIServer(("127.0.0.1", 0), self._answer, log=None)
         self.server.start()
         self.node = f"127.0.0.1:{self.server.server_port}"
         self.asked = 0
-
-    def rest(self) -> None:
-        """Wait until it serves no connection."""
-        with gevent.Timeout(PATIENCE):
-            while self.server.pool is not None and len(self.server.pool):
-                gevent.sleep(0)
 
     def _answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         self.asked += 1
@@ -154,26 +146,6 @@ def settings_in(base: Path, source: str, config: dict[str, Any] | None = None) -
     }
     (base / "config.yaml").write_text(yaml.safe_dump(merged))
     return load(base / "config.yaml")
-
-
-def _held() -> tuple[set[str], set[int]]:
-    """Descriptors and greenlets that live."""
-    fds = {fd for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")}
-    gc.collect()
-    kinds = (gevent.Greenlet, InlineGreenlet)
-    return fds, {id(o) for o in gc.get_objects() if isinstance(o, kinds) and o and not o.dead}
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left_behind(upstream: Upstream) -> Iterator[None]:
-    """No descriptor and no greenlet outlives a test, but for the upstream's own connections."""
-    upstream.rest()
-    fds, greenlets = _held()
-    yield
-    upstream.rest()
-    now_fds, now_greenlets = _held()
-    assert now_fds <= fds
-    assert now_greenlets <= greenlets
 
 
 @pytest.fixture
