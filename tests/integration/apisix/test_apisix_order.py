@@ -1,6 +1,7 @@
 """The order of a request through the plugins, and what one of them can do to it."""
 
 from collections.abc import Callable
+from http.client import IncompleteRead
 from typing import Any
 
 import pytest
@@ -148,9 +149,13 @@ def test_body_filters_see_the_body_then_the_delayed_ones(gateway: Any) -> None:
 
 
 def test_an_unfiltered_body_does_not_go_out_when_its_filter_fails(gateway: Any) -> None:
-    answer = gateway.ask("/body-fails")
-    assert answer.status == 500
-    assert "node" not in answer.body
+    try:
+        answer = gateway.ask("/body-fails")
+    except IncompleteRead as cut:  # the head was on its way before the body came
+        assert b"node" not in cut.partial
+    else:
+        assert answer.status == 500
+        assert "node" not in answer.body
     assert "plugin [t-body] failed in phase body_filter: " in gateway.log()
 
 
