@@ -216,3 +216,56 @@ def put() -> Callable[[Gateway, str, dict[str, Any]], None]:
         gateway.store.put(f"/apisix/routes/{name}".encode(), json.dumps(route).encode())
 
     return replace
+
+
+ECHO = """
+    import sys
+    class Echo(Plugin):
+        name, priority = "t-echo", 10
+        schema = {"type": "object"}
+        def access(self, conf, ctx):
+            return Response(200, [namespace["show"](ctx)])
+    class Change(Plugin):
+        name, priority = "t-change", 20
+        schema = {"type": "object"}
+        def access(self, conf, ctx):
+            namespace["change"](ctx)
+    namespace = {}
+"""
+
+
+@pytest.fixture
+def gateway(start: Any) -> Any:
+    """A route /a that shows `module.namespace["show"](ctx)`, and /b that changes and proxies."""
+    rewrite = {"proxy-rewrite": {"uri": "/rewritten"}}
+    return start(
+        ECHO,
+        {"a": {"t-echo": {}}, "b": {"t-change": {}}, "c": {"t-change": {}, **rewrite}},
+        config={"plugins": ["proxy-rewrite"]},
+    )
+
+
+@pytest.fixture
+def show(gateway: Any) -> Any:
+    """Ask for /a with the given options and return what `look(ctx)` gave."""
+
+    def run(look: Any, path: str = "/a", **options: Any) -> Any:
+        gateway.module.namespace["show"] = look
+        answer = gateway.ask(path, **options)
+        assert answer.status == 200, gateway.log()
+        return answer.json[0]
+
+    return run
+
+
+@pytest.fixture
+def changed(gateway: Any) -> Any:
+    """Ask for /b with the given options after `change(ctx)` and return what the upstream got."""
+
+    def run(change: Any, path: str = "/b", **options: Any) -> Any:
+        gateway.module.namespace["change"] = change
+        answer = gateway.ask(path, **options)
+        assert answer.status == 200, gateway.log()
+        return answer.json
+
+    return run
