@@ -149,13 +149,15 @@ def test_body_filters_see_the_body_then_the_delayed_ones(gateway: Any) -> None:
 
 
 def test_an_unfiltered_body_does_not_go_out_when_its_filter_fails(gateway: Any) -> None:
+    body = b""
     try:
         answer = gateway.ask("/body-fails")
     except IncompleteRead as cut:  # the head was on its way before the body came
-        assert b"node" not in cut.partial
+        body = cut.partial
     else:
         assert answer.status == 500
-        assert "node" not in answer.body
+        body = answer.body.encode()
+    assert b"node" not in body
     assert "plugin [t-body] failed in phase body_filter: " in gateway.log()
 
 
