@@ -123,5 +123,6 @@ entries.dispatch = streams.dispatch
 entries.start = _M.start
 entries.stop = _M.stop
 entries.connections = connection.count
+entries.close_all = streams.close_all
 
 return _M

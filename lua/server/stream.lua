@@ -149,9 +149,7 @@ function Stream:wait_readable(seconds)
     local deadline = monotonic() + seconds
     self.reader = current.task
     self.read_deadline = deadline
-    if not self.armed or self.armed_at > deadline then
-        arm(self, deadline)
-    end
+    arm(self, deadline)
     return task_wait(self)
 end
 
@@ -167,9 +165,7 @@ function Stream:wait_writable(seconds, place)
     local deadline = monotonic() + seconds
     self.writer = current.task
     self.write_deadline = deadline
-    if not self.armed or self.armed_at > deadline then
-        arm(self, deadline)
-    end
+    arm(self, deadline)
     return task_wait(place or self)
 end
 
@@ -184,9 +180,7 @@ function Stream:set_idle(owner, seconds)
     if owner then
         local deadline = monotonic() + seconds
         self.read_deadline = deadline
-        if not self.armed or self.armed_at > deadline then
-            arm(self, deadline)
-        end
+        arm(self, deadline)
     end
 end
 
@@ -286,6 +280,16 @@ function Stream:close()
     end
     if writer then
         task.wake(writer, nil, "closed")
+    end
+end
+
+-- Close every stream that is left, telling nobody: the worker is over.
+function _M.close_all()
+    for fd, object in pairs(by_fd) do
+        if object.close then -- listeners are their owner's to close
+            C.close(fd)
+            by_fd[fd] = nil
+        end
     end
 end
 

@@ -86,6 +86,11 @@ class Bridge:
         """Make the Lua side stop; see `stop` of lua/server/main.lua."""
         self._hub.post(partial(self.entries["stop"], graceful))
 
+    def close_all(self) -> None:
+        """Close the sockets that are left; to be called when the hub has stopped."""
+        with no_switch():
+            self.entries["close_all"]()
+
     def connections(self) -> tuple[int, int]:
         """Return how many client connections are open, and how many of them are idle."""
         with no_switch():

@@ -92,6 +92,7 @@ class Worker:
             while self.timers.pending_count or self.timers.running_count:
                 gevent.sleep(_STOP_POLL)
         self.hub.stop()
+        self.bridge.close_all()
 
     def stop(self, graceful: bool) -> None:
         """Begin to stop: at once, or after the requests that are under way. Returns immediately."""

@@ -62,7 +62,11 @@ local function become_page(r, code, detail)
         return ""
     end
     local page = status.page(code, detail)
-    r.resp:add("content-type", "Content-Type", "text/html")
+    if page == "" then
+        r.default_type = nil
+    else
+        r.resp:add("content-type", "Content-Type", "text/html")
+    end
     r.resp:add("content-length", "Content-Length", tostring(#page))
     return page
 end

@@ -33,9 +33,23 @@ function _M.line(code)
     return line
 end
 
--- The page for an error without a body of its own. detail: replaces the reason, or nil.
+-- Statuses that have a page, as in nginx, by the title on it where that is not the reason phrase.
+local PAGES = { [302] = "Found", [401] = "Authorization Required" }
+for _, range in ipairs({ { 301, 303 }, { 307, 308 }, { 400, 406 }, { 408, 416 }, { 421, 421 }, { 429, 429 },
+    { 500, 505 }, { 507, 507 } }) do
+    for code = range[1], range[2] do
+        PAGES[code] = PAGES[code] or REASONS[code]
+    end
+end
+
+-- The page for an error (or redirect) without a body of its own, "" when there is none. detail: replaces
+-- its title, or nil.
 function _M.page(code, detail)
-    local title = code .. " " .. (detail or REASONS[code] or "Error")
+    local title = detail or PAGES[code]
+    if not title then
+        return ""
+    end
+    title = code .. " " .. title
     return "<html>\r\n<head><title>" .. title .. "</title></head>\r\n<body>\r\n<center><h1>" .. title
         .. "</h1></center>\r\n<hr><center>pygw</center>\r\n</body>\r\n</html>\r\n"
 end
