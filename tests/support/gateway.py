@@ -15,7 +15,7 @@ from typing import Any
 import gevent
 import yaml
 from gevent import server, socket
-from support import applied
+from support import applied, leftovers
 
 from pygw.config.choose import open_store
 from pygw.config.settings import load
@@ -24,6 +24,13 @@ from pygw.gateway import Gateway as Worker
 from pygw.hub.clock import Clock
 
 PATIENCE = 20.0  # seconds before a test gives up on an event
+
+
+def excuse() -> None:
+    """What is new since the test began belongs to a gateway that outlives the test."""
+    watch = leftovers.WATCHES.get("function")
+    if watch:
+        watch.allowed.update(watch.new())
 
 
 class Headers(list[tuple[str, str]]):

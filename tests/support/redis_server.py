@@ -57,6 +57,7 @@ class Redis:
     def stop(self) -> None:
         """End it, whatever it is doing."""
         if self._socket:
+            self._file.close()
             self._socket.close()
         self._process.kill()
         self._process.wait()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.gateway import Gateway, Upstream, running_gateway
+from support.gateway import Gateway, Upstream, excuse, running_gateway
 
 from pygw.hub.clock import Clock
 
@@ -63,3 +63,9 @@ def start_gateway(
 @pytest.fixture(scope="module")
 def gateway(start_gateway: Callable[..., Gateway]) -> Gateway:
     return start_gateway()
+
+
+@pytest.fixture(autouse=True)
+def _gateways_of_the_module_go_on() -> Iterator[None]:
+    yield
+    excuse()

@@ -355,12 +355,17 @@ def slots_asked(server: Redis) -> int:
     return int(line.split("calls=")[1].split(",")[0])
 
 
-def test_a_master_that_dies_is_replaced_by_its_replica(run: Run, cluster: list[Redis]) -> None:
-    """Last: it costs the cluster a node."""
-    key = keys_by_owner(cluster)[cluster[0].port]
-    run(f'red:set("{key}", "kept")')
-    cluster[3].until(lambda: cluster[3]("dbsize") > 0)
-    cluster[0].stop()
-    for server in cluster[1:]:
-        server.log.wait_for("Cluster state changed: ok", 2)
-    assert run(f'return red:get("{key}")') == ["kept"]
+def test_a_master_that_dies_is_replaced_by_its_replica(console: LuaConsole, tmp_path: Path) -> None:
+    with running_cluster(tmp_path) as cluster:
+        key = keys_by_owner(cluster)[cluster[0].port]
+        prelude = f"""
+            local red = assert(require("resty.rediscluster"):new({{
+                name = "mortal", serv_list = {{ {{ ip = "127.0.0.1", port = {cluster[1].port} }} }},
+            }}))
+        """
+        assert console.run(f'{prelude} return red:set("{key}", "kept")') == ["OK"]
+        cluster[3].until(lambda: cluster[3]("dbsize") > 0)
+        cluster[0].stop()
+        for server in cluster[1:]:
+            server.log.wait_for("Cluster state changed: ok", 2)
+        assert console.run(f'{prelude} return red:get("{key}")') == ["kept"]
