@@ -55,7 +55,8 @@ function Semaphore:wait(seconds)
     self[self.last] = waiter
     self.waiting = self.waiting + 1
     waiter.timer = bridge.call_at(clock.monotonic() + seconds, waiter)
-    return task.wait(waiter)
+    local ok, err = task.wait(waiter)
+    return ok, err
 end
 
 local function next_waiter(self)

@@ -25,38 +25,67 @@ CONFIG = """
 daemon off;
 worker_processes 1;
 pid {prefix}/nginx.pid;
-error_log stderr {level};
+error_log stderr info;
 load_module {modules}/ndk_http_module.so;
 load_module {modules}/ngx_http_lua_module.so;
 events {{}}
 http {{
     access_log off;
-    lua_socket_log_errors on;
     client_body_temp_path {prefix}/body;
     proxy_temp_path {prefix}/proxy;
+    client_body_buffer_size 1m;
+    lua_http10_buffering off;
     upstream peers {{
         server 0.0.0.1;
         balancer_by_lua_block {{ {balancer} }}
         keepalive 16;
     }}
-    {http}
     server {{
         listen 127.0.0.1:{port};
         server_tokens off;
-        {server}
-        location / {{
-            {phases}
-            {location}
-        }}
+        {locations}
     }}
 }}
 """
 
+PROXY = """
+    proxy_pass http://peers;
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_set_header Host $http_host;
+"""
 
-def as_app(phases: Mapping[str, str]) -> str:
-    """The application whose handlers have these bodies."""
-    handlers = ", ".join(f"{name} = function() {code}\nend" for name, code in phases.items())
-    return f"return {{ {handlers} }}"
+# Runs what the case of a request's first path segment says, for one phase.
+APP = """
+local cases = {{ {cases} }}
+local function run(phase)
+    return function()
+        local case = cases[(ngx.var.request_uri:match("^/([^/?]+)"))]
+        if case and case[phase] then
+            return case[phase]()
+        end
+    end
+end
+local app = {{ proxy = {{ set_header = {{ {{ "Host", "$http_host" }} }} }} }}
+for _, phase in ipairs({{ {phases} }}) do
+    app[phase] = run(phase)
+end
+app.balancer = function() {balancer} end
+return app
+"""
+
+Cases = Mapping[str, Mapping[str, str]]
+
+
+def as_app(cases: Cases, balancer: str = "") -> str:
+    """The application that answers /NAME/… by the phases of cases[NAME] (handler bodies)."""
+    tables = ""
+    for name, phases in cases.items():
+        handlers = ", ".join(f"{phase} = function() {code}\nend" for phase, code in phases.items())
+        tables += f'["{name}"] = {{ {handlers} }},\n'
+    used = {phase for phases in cases.values() for phase in phases}
+    quoted = ", ".join(f'"{phase}"' for phase in PHASES if phase in used)
+    return APP.format(cases=tables, phases=quoted, balancer=balancer)
 
 
 class Nginx:
@@ -82,27 +111,17 @@ def find_nginx() -> str:
     return nginx
 
 
-@contextlib.contextmanager
-def running_nginx(
-    phases: Mapping[str, str],
-    *,
-    level: str = "info",
-    http: str = "",
-    server: str = "",
-    location: str = "",
-) -> Iterator[Nginx]:
-    """Run nginx; phases: bodies of rewrite, access, content, …; "balancer" proxies by its peer.
+def _location(name: str, phases: Mapping[str, str]) -> str:
+    blocks = [f"{phase}_by_lua_block {{ {code}\n}}" for phase, code in phases.items()]
+    if "content" not in phases:
+        blocks.append(PROXY)
+    return f"location /{name}/ {{ {' '.join(blocks)} }}\n"
 
-    http, server, location: further directives.
-    """
+
+@contextlib.contextmanager
+def running_nginx(cases: Cases, balancer: str = "ngx.exit(500)") -> Iterator[Nginx]:
+    """Run nginx with a location per case; a case without content is proxied to balancer's peer."""
     nginx = find_nginx()
-    blocks = [
-        f"{name}_by_lua_block {{ {code}\n}}" for name, code in phases.items() if name in PHASES
-    ]
-    if "content" not in phases and "balancer" in phases:
-        blocks.append(
-            'proxy_pass http://peers; proxy_http_version 1.1; proxy_set_header Connection "";'
-        )
     # nginx takes over a socket that listens already, so there is no start to wait for.
     with (
         tempfile.TemporaryDirectory() as prefix,
@@ -114,12 +133,8 @@ def running_nginx(
             prefix=prefix,
             modules=MODULES,
             port=port,
-            level=level,
-            http=http,
-            server=server,
-            location=location,
-            phases="\n".join(blocks),
-            balancer=phases.get("balancer", "ngx.exit(500)"),
+            locations="".join(_location(name, phases) for name, phases in cases.items()),
+            balancer=balancer,
         )
         config.write_text(text, "latin-1")
         process = subprocess.Popen(
@@ -128,10 +143,10 @@ def running_nginx(
             stderr=subprocess.PIPE,
             env={**os.environ, "NGINX": f"{listener.fileno()};", "TZ": "UTC"},
         )
-        server_ = Nginx(port, process)
+        server = Nginx(port, process)
         try:
-            yield server_
+            yield server
         finally:
             process.terminate()
             process.wait(PATIENCE)
-            server_.log.join()
+            server.log.join()

@@ -1,9 +1,11 @@
 -- Owns the coroutine.* of user code: like Lua's own, but a wait (ngx.sleep, a cosocket, …) inside a
 -- user's coroutine passes through to the scheduler and comes back, as in ngx_lua.
+local light_threads = require "server.light_threads"
 local task = require "server.task"
 
 local SCHED = task.SCHED
 local raw_create, raw_resume, raw_yield = coroutine.create, coroutine.resume, coroutine.yield
+local raw_status = coroutine.status
 local error = error
 
 local function pass(co, ok, first, ...)
@@ -31,6 +33,17 @@ function coroutine.wrap(fn)
     return function(...)
         return unwrap(pass(co, raw_resume(co, ...)))
     end
+end
+
+-- Also of light threads: one that ended is a "zombie" until it was waited for.
+function coroutine.status(co)
+    local thread = light_threads.of(co)
+    if thread and thread.killed then
+        return "dead"
+    elseif thread and thread.dead and not thread.reaped then
+        return "zombie"
+    end
+    return raw_status(co)
 end
 -- luacheck: pop
 

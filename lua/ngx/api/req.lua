@@ -18,7 +18,7 @@ local req = {}
 local function request()
     local r = current.request
     if not r or not r.method then
-        error("no request found", 3)
+        error(r and "API disabled in the current context" or "no request found", 3)
     end
     return r
 end

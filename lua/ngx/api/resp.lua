@@ -10,7 +10,7 @@ local gsub, find = string.gsub, string.find
 local function request()
     local r = current.request
     if not r or not r.method then
-        error("no request found", 3)
+        error(r and "API disabled in the current context" or "no request found", 3)
     end
     return r
 end
@@ -54,6 +54,9 @@ local function set(r, name, value)
     local key, written = name_of(name)
     local resp = r.resp
     if value == nil then
+        if key == "content-type" then
+            r.default_type = nil
+        end
         return resp:remove(key)
     end
     if type(value) == "table" then
@@ -102,7 +105,10 @@ local resp = {}
 
 -- Returns a table of the response's fields (a repeated one is an array), as ngx.req.get_headers does.
 function resp.get_headers(max, raw)
-    return request().resp:to_table(max, raw)
+    local r = request()
+    local fields, err = r.resp:to_table(max, raw)
+    fields[raw and "Connection" or "connection"] = r.keepalive and "keep-alive" or "close"
+    return fields, err
 end
 
 -- Append a field (module ngx.resp: add_header). value: a string or an array of them.

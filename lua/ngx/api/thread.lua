@@ -39,7 +39,7 @@ function thread.wait(...)
             return nil, "already waited or killed"
         end
         if each.parent ~= current.task then
-            return nil, "only the parent coroutine can wait on the thread"
+            error("only the parent coroutine can wait on the thread", 2)
         end
         threads[i] = each
     end

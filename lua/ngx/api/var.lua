@@ -5,12 +5,10 @@ local vars = require "server.vars"
 local getter, set = vars.getter, vars.set
 local error, type, tostring = error, type, tostring
 
-local DISABLED = "API disabled in the context of "
-
 local function request()
     local r = current.request
     if not r or not r.method then
-        error(DISABLED .. (r and r.phase or require("server.phases").global), 3)
+        error(r and "API disabled in the current context" or "no request found", 3)
     end
     return r
 end
