@@ -13,7 +13,7 @@ local windows = {
 
 local NOT_DELAYED = -1
 
-local cache = core.lrucache.new({ type = "plugin", count = 1024, serial_creating = true })
+local cache = core.lrucache.new({ type = "plugin", count = 8192, serial_creating = true })
 
 local _M = {}
 
