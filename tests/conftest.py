@@ -11,6 +11,8 @@ from support.upstream import Upstream, running_upstream
 
 from pygw.vm.runtime import create_runtime
 
+pytest_plugins = ["support.shuffle", "support.leftovers"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -16,6 +16,7 @@ import gevent
 import pytest
 import yaml
 from gevent import pywsgi, socket
+from gevent.pool import Pool
 
 from pygw.config.choose import open_store
 from pygw.config.settings import load
@@ -55,7 +56,7 @@ class Upstream:
     """Answers with what it was asked, as JSON; /status/NNN answers NNN, /hang never."""
 
     def __init__(self) -> None:
-        self.server = pywsgi.WSGIServer(("127.0.0.1", 0), self._answer, log=None)
+        self.server = pywsgi.WSGIServer(("127.0.0.1", 0), self._answer, log=None, spawn=Pool())
         self.server.start()
         self.node = f"127.0.0.1:{self.server.server_port}"
         self.asked = 0
@@ -134,9 +135,19 @@ def upstream(upstreams: list[Upstream]) -> Upstream:
     return upstreams[0]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Gateway]]:
     """Start a gateway with resources ("routes/1" -> value) in its store; config: of config.yaml."""
+    yield from _starter(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def module_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Gateway]]:
+    """The same, for as long as the module's tests run."""
+    yield from _starter(tmp_path_factory)
+
+
+def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Gateway]]:
     with contextlib.ExitStack() as stack:
 
         def run(resources: dict[str, Any], config: dict[str, Any] | None = None) -> Gateway:

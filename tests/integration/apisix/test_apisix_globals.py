@@ -7,9 +7,9 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def gateway(start: Callable[..., Any], upstream: Any) -> Any:
+def gateway(module_start: Callable[..., Any], upstream: Any) -> Any:
     to = {"type": "roundrobin", "nodes": {upstream.node: 1}}
-    return start(
+    return module_start(
         {
             "global_rules/1": {"id": "1", "plugins": {"t-order": {"mark": "global"}, "t-once": {}}},
             "global_rules/2": {"id": "2", "plugins": {"t-late": {"mark": "g2"}}},

@@ -63,8 +63,8 @@ def test_a_bad_plugin_is_named_and_harms_no_other(
 
 
 @pytest.fixture(scope="module")
-def gateway(start: Callable[..., Any], to: Any) -> Any:
-    return start(
+def gateway(module_start: Callable[..., Any], to: Any) -> Any:
+    return module_start(
         {
             "plugin_metadata/t-meta": {"word": "one"},
             "routes/meta": {"uri": "/meta", "plugins": {"t-meta": {}}},
@@ -90,6 +90,8 @@ def test_metadata_is_checked_and_follows_its_changes(gateway: Any) -> None:
     assert gateway.ask("/meta").json["metadata"]["word"] == "one"
     gateway.put("plugin_metadata/t-meta", {"word": "two"})
     gateway.until(lambda: gateway.ask("/meta").json["metadata"]["word"] == "two")
+    gateway.put("plugin_metadata/t-meta", {"word": "one"})
+    gateway.until(lambda: gateway.ask("/meta").json["metadata"]["word"] == "one")
 
 
 def test_the_api_of_a_plugin_is_reached_where_a_route_opens_it(gateway: Any) -> None:

@@ -7,14 +7,14 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def gateway(start: Callable[..., Any], upstreams: list[Any]) -> Any:
+def gateway(module_start: Callable[..., Any], upstreams: list[Any]) -> Any:
     one, two = ({"type": "roundrobin", "nodes": {upstream.node: 1}} for upstream in upstreams)
 
     def by(mark: str, *names: str) -> dict[str, Any]:
         return {"plugins": {name: {"mark": mark} for name in names}}
 
     secured: dict[str, Any] = {"plugins": {"t-auth": {}, "t-order": {"mark": "route"}}}
-    return start(
+    return module_start(
         {
             "services/s": {"name": "serv", "upstream": one, **by("service", "t-order", "t-late")},
             "routes/plain": {"uri": "/plain", "service_id": "s"},

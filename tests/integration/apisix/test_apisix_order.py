@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def gateway(start: Callable[..., Any], upstream: Any) -> Any:
+def gateway(module_start: Callable[..., Any], upstream: Any) -> Any:
     def route(name: str, plugins: dict[str, Any], **more: Any) -> tuple[str, dict[str, Any]]:
         nodes = {"type": "roundrobin", "nodes": {upstream.node: 1}}
         return f"routes/{name}", {"uri": f"/{name}", "plugins": plugins, "upstream": nodes, **more}
@@ -16,7 +16,7 @@ def gateway(start: Callable[..., Any], upstream: Any) -> Any:
     def answers(phase: str, **answer: Any) -> dict[str, Any]:
         return {"t-order": {"answer": {"phase": phase, **answer}}, "t-late": {}}
 
-    return start(
+    return module_start(
         dict(
             [
                 route("order", {"t-late": {}, "t-order": {}}),

@@ -16,11 +16,11 @@ def marked(upstream: Any, mark: str, **route: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def gateway(start: Callable[..., Any], upstream: Any) -> Any:
+def gateway(module_start: Callable[..., Any], upstream: Any) -> Any:
     def route(**fields: Any) -> dict[str, Any]:
         return marked(upstream, "x", **fields)
 
-    return start(
+    return module_start(
         {
             "routes/exact": route(uri="/a"),
             "routes/prefix": route(uri="/a/*"),

@@ -10,7 +10,7 @@ CLOSED = "127.0.0.1:1"  # nobody listens there
 
 
 @pytest.fixture(scope="module")
-def gateway(start: Callable[..., Any], upstreams: list[Any]) -> Any:
+def gateway(module_start: Callable[..., Any], upstreams: list[Any]) -> Any:
     one, two = (upstream.node for upstream in upstreams)
 
     def route(uri: str, nodes: Any, timeout: Any = None, **more: Any) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def gateway(start: Callable[..., Any], upstreams: list[Any]) -> Any:
         {"host": "127.0.0.1", "port": int(two.split(":")[1]), "weight": 1},
     ]
     local = {f"localhost:{one.split(':')[1]}": 1}
-    return start(
+    return module_start(
         {
             "routes/one": route("/*", {one: 1}),
             "routes/weights": route("/weights", {one: 3, two: 1}),

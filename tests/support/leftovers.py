@@ -1,0 +1,168 @@
+"""Owns the rule that a test leaves no process, descriptor or greenlet behind.
+
+Each test is looked at, cheaply; at the end of a module also what takes longer to find: processes
+that no parent knows any more, greenlets that gevent did not spawn. What fixtures of a wider scope
+make is theirs. Must never end what it finds: the test that left it is to do so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import time
+import traceback
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+from greenlet import getcurrent, greenlet
+
+PATIENCE = 5.0  # seconds that what is about to end may take
+MARK = f"PYGW_TESTS={os.getpid()}"  # in the environment of all that tests start
+SPAWNED: weakref.WeakSet[gevent.Greenlet] = weakref.WeakSet()
+
+Held = dict[Any, str]  # what lives: its identity and what to call it
+
+
+def pytest_configure() -> None:
+    """Begin to watch; have gevent open what it opens once in a process."""
+    os.environ.update([MARK.split("=")])
+    gevent.Greenlet.add_spawn_callback(SPAWNED.add)
+    gevent.get_hub().threadpool.apply(gevent.sleep)
+
+
+def pytest_unconfigure() -> None:
+    gevent.Greenlet.remove_spawn_callback(SPAWNED.add)
+
+
+class Watch:
+    """Knows what lived before a test (or, `deep`, a module), and what is new.
+
+    A server that a module's tests share, in this process, takes connections and spawns greenlets
+    while one of them runs: those are looked at when the module ends.
+    """
+
+    def __init__(self, deep: bool) -> None:
+        self._deep = deep
+        self._shared = not deep and bool(_spawned_greenlets())
+        self.allowed = self.held()
+
+    def held(self) -> Held:
+        if self._deep:
+            return {**_descriptors(), **_descendants(), **_all_greenlets()}
+        if self._shared:
+            return {**_descriptors(sockets=False), **_children()}
+        return {**_descriptors(), **_children(), **_spawned_greenlets()}
+
+    def new(self) -> Held:
+        return {key: name for key, name in self.held().items() if key not in self.allowed}
+
+    def check(self) -> None:
+        """Fail unless all that is new ends within PATIENCE."""
+        deadline = time.monotonic() + PATIENCE
+        pause = 0.001
+        while found := self.new():
+            gc.collect()
+            gevent.sleep(pause)
+            pause *= 2
+            if time.monotonic() > deadline:
+                pytest.fail("left behind:\n" + "\n".join(found.values()), pytrace=False)
+
+
+WATCHES: dict[str, Watch] = {}  # by scope
+
+
+def _watch(scope: str) -> Iterator[None]:
+    watch = WATCHES[scope] = Watch(deep=scope == "module")
+    yield
+    del WATCHES[scope]
+    watch.check()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _a_module_leaves_nothing_behind() -> Iterator[None]:
+    yield from _watch("module")
+
+
+@pytest.fixture(autouse=True)
+def _a_test_leaves_nothing_behind() -> Iterator[None]:
+    yield from _watch("function")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[Any]:
+    """What a fixture makes that outlives the scope under watch is none of that scope's."""
+    narrower = {"module": ("function",), "session": ("function", "module")}
+    watches = [WATCHES[name] for name in narrower.get(fixturedef.scope, ()) if name in WATCHES]
+    before = [watch.new() for watch in watches]
+    result = yield
+    for watch, known in zip(watches, before, strict=True):
+        watch.allowed.update(
+            (each, name) for each, name in watch.new().items() if each not in known
+        )
+    return result
+
+
+def _descriptors(sockets: bool = True) -> Held:
+    found: Held = {}
+    for number in set(os.listdir("/proc/self/fd")) - {"0", "1", "2"}:
+        with contextlib.suppress(OSError):  # the one that lists them is closed again
+            target = os.readlink(f"/proc/self/fd/{number}")
+            if sockets or not target.startswith("socket:"):
+                found[number, target] = f"descriptor {number}: {target}"
+    return found
+
+
+def _children() -> Held:
+    pids: list[str] = []
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that has ended
+            pids += path.read_text().split()
+    return {("process", pid): f"process {pid}: {_command(pid)}" for pid in pids}
+
+
+def _descendants() -> Held:
+    found = _children()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # another user's, or one that has ended
+            pid = path.parent.name
+            if MARK.encode() in path.read_bytes().split(b"\0") and pid != str(os.getpid()):
+                found["process", pid] = f"process {pid}: {_command(pid)}"
+    return found
+
+
+def _command(pid: str) -> str:
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+        return words.decode(errors="replace") or "(it has ended, but nobody has waited for it)"
+    return "(it has ended)"
+
+
+def _spawned_greenlets() -> Held:
+    return {("greenlet", id(each)): _describe(each) for each in list(SPAWNED) if not each.ready()}
+
+
+def _all_greenlets() -> Held:
+    root = _root(getcurrent())
+    return {
+        ("greenlet", id(each)): _describe(each)
+        for each in gc.get_objects()
+        if issubclass(type(each), greenlet) and each and each not in (root, gevent.get_hub())
+        if _root(each) is root  # not one of another thread
+    }
+
+
+def _root(each: Any) -> Any:
+    while each.parent is not None:
+        each = each.parent
+    return each
+
+
+def _describe(each: Any) -> str:
+    frame = each.gr_frame
+    where = "".join(traceback.format_stack(frame, limit=3)) if frame else ""
+    return f"{each!r}\n{where}".rstrip()
