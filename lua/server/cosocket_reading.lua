@@ -154,7 +154,7 @@ local function read_until(self, state, pattern, inclusive, size)
     while true do
         held = held .. (input:take_all() or "")
         local start, stop = find(held, pattern, 1, true)
-        if start and (not size or start - 1 <= size) then
+        if start and (not size or start - 1 < size) then
             if stop < #held then
                 input:unread(sub(held, stop + 1))
             end
