@@ -37,7 +37,6 @@ class Redis:
 
     def __init__(self, directory: Path, *options: str, sentinel: bool = False) -> None:
         passwords = [line.split()[1] for line in options if line.startswith("requirepass ")]
-        self._password = passwords[0] if passwords else None
         binary = shutil.which("redis-server") or pytest.skip(f"needs Debian's {PACKAGE}")
         self.port, self.bus_port = free_ports(2)
         directory.mkdir(parents=True)
@@ -51,14 +50,16 @@ class Redis:
             [binary, str(config), *(["--sentinel"] if sentinel else [])], stdout=subprocess.PIPE
         )
         self.log = Log(self._process.stdout)
-        self._socket: socket.socket | None = None
         self.log.wait_for("+monitor master" if sentinel else "Ready to accept connections")
+        self._socket = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        self._file = self._socket.makefile("rb")
+        if passwords:
+            self("auth", passwords[0])
 
     def stop(self) -> None:
         """End it, whatever it is doing."""
-        if self._socket:
-            self._file.close()
-            self._socket.close()
+        self._file.close()
+        self._socket.close()
         self._process.kill()
         self._process.wait()
         self.log.join()
@@ -72,11 +73,6 @@ class Redis:
 
     def __call__(self, *command: object) -> Any:
         """Run a command; returns its reply, texts decoded. Raises RedisError."""
-        if not self._socket:
-            self._socket = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
-            self._file = self._socket.makefile("rb")
-            if self._password:
-                self("auth", self._password)
         parts = [str(part).encode() for part in command]
         request = b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
         self._socket.sendall(b"*%d\r\n%s" % (len(parts), request))

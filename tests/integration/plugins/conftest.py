@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from support.gateway import Gateway, Upstream, excuse, running_gateway
+from support.limits import advance
+from support.redis_server import Redis, running, running_cluster, running_sentinel
 
-from pygw.hub.clock import Clock
+from pygw.hub.clock import Clock, VirtualClock
 
 PLUGINS = (
     "key-auth",
@@ -63,6 +65,43 @@ def start_gateway(
 @pytest.fixture(scope="module")
 def gateway(start_gateway: Callable[..., Gateway]) -> Gateway:
     return start_gateway()
+
+
+@pytest.fixture(scope="module")
+def virtual_gateway(start_gateway: Callable[..., Gateway]) -> Gateway:
+    return start_gateway(VirtualClock())
+
+
+@pytest.fixture
+def timed_gateway(virtual_gateway: Gateway) -> Gateway:
+    """A gateway in virtual time, at the beginning of windows of 10 and of 60 seconds."""
+    advance(virtual_gateway, -virtual_gateway.clock.now % 600)
+    return virtual_gateway
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A redis server; the user "app" has the password "secret"."""
+    path = tmp_path_factory.mktemp("redis") / "one"
+    options = ("user app on >secret ~* &* +@all", f"unixsocket {path}/redis.sock")
+    with running(path, *options) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Redis, Redis, Redis]]:
+    """A master, a replica (password "data") and a sentinel (password "watch")."""
+    base = tmp_path_factory.mktemp("redis")
+    with running_sentinel(base, password="data", sentinel_password="watch") as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Redis]]:
+    """Three masters and a replica of the first; the password is "secret"."""
+    base = tmp_path_factory.mktemp("cluster")
+    with running_cluster(base, "requirepass secret", "masterauth secret") as servers:
+        yield servers
 
 
 @pytest.fixture(autouse=True)

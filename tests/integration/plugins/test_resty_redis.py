@@ -1,25 +1,18 @@
 """resty.redis against a real redis-server, from inside a request."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support.lua_console import LuaConsole
-from support.redis_server import Redis, running
-
-USER = "user app on >secret ~* &* +@all"
+from support.redis_server import Redis
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    path = tmp_path_factory.mktemp("redis") / "one"
-    with running(path, USER, f"unixsocket {path}/redis.sock") as redis:
-        yield redis
-
-
-@pytest.fixture(autouse=True)
-def clean(server: Redis) -> None:
-    server("flushall")
+@pytest.fixture
+def server(redis: Redis) -> Redis:
+    """Empty."""
+    redis("flushall")
+    return redis
 
 
 @pytest.fixture(scope="module")

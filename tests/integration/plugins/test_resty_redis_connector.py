@@ -1,30 +1,21 @@
 """resty.redis.connector against real servers: directly, by DSN, through a sentinel."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.lua_console import LuaConsole
-from support.redis_server import Redis, running, running_sentinel
+from support.redis_server import Redis, running_sentinel
 
 Run = Callable[[str], Any]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    path = tmp_path_factory.mktemp("redis") / "one"
-    options = ("user app on >secret ~* &* +@all", f"unixsocket {path}/redis.sock")
-    with running(path, *options) as redis:
-        yield redis
-
-
-@pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Redis, Redis, Redis]]:
-    """A master, its replica and the sentinel that watches them, all with passwords."""
-    base = tmp_path_factory.mktemp("redis")
-    with running_sentinel(base, password="data", sentinel_password="watch") as servers:
-        yield servers
+@pytest.fixture
+def server(redis: Redis) -> Redis:
+    """Empty."""
+    redis("flushall")
+    return redis
 
 
 @pytest.fixture(scope="module")
