@@ -122,44 +122,58 @@ def _children() -> Held:
     for path in Path("/proc/self/task").glob("*/children"):
         with contextlib.suppress(OSError):  # a thread that has ended
             pids += path.read_text().split()
-    return {("process", pid): f"process {pid}: {_command(pid)}" for pid in pids}
+    return _processes(pids)
 
 
 def _descendants() -> Held:
-    found = _children()
+    """Those too that no parent knows any more, by the environment that they have from here."""
+    pids: list[str] = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):  # another user's, or one that has ended
-            pid = path.parent.name
-            if MARK.encode() in path.read_bytes().split(b"\0") and pid != str(os.getpid()):
-                found["process", pid] = f"process {pid}: {_command(pid)}"
+            if MARK.encode() in path.read_bytes().split(b"\0"):
+                pids.append(path.parent.name)
+    return {**_children(), **_processes(pids)}
+
+
+def _processes(pids: list[str]) -> Held:
+    """By their commands: one that a test has killed and started again is the same to it."""
+    found: Held = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            name = command or f"(pid {pid} has ended, but nobody has waited for it)"
+            found["process", name] = f"process {pid}: {name}"
     return found
 
 
-def _command(pid: str) -> str:
-    with contextlib.suppress(OSError):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-        return words.decode(errors="replace") or "(it has ended, but nobody has waited for it)"
-    return "(it has ended)"
-
-
 def _spawned_greenlets() -> Held:
-    return {("greenlet", id(each)): _describe(each) for each in list(SPAWNED) if not each.ready()}
+    return {_key(each): _describe(each) for each in list(SPAWNED) if _counts(each)}
 
 
 def _all_greenlets() -> Held:
     root = _root(getcurrent())
     return {
-        ("greenlet", id(each)): _describe(each)
+        _key(each): _describe(each)
         for each in gc.get_objects()
-        if issubclass(type(each), greenlet) and each and each not in (root, gevent.get_hub())
+        if issubclass(type(each), greenlet) and _counts(each)
         if _root(each) is root  # not one of another thread
     }
+
+
+def _counts(each: Any) -> bool:
+    """Whether it is alive, and none that gevent or gRPC keep for good."""
+    forever = each.parent is None or each is gevent.get_hub() or "spawn_greenlets" in repr(each)
+    return bool(each) and not forever
 
 
 def _root(each: Any) -> Any:
     while each.parent is not None:
         each = each.parent
     return each
+
+
+def _key(each: Any) -> tuple[str, int]:
+    return "greenlet", id(each)
 
 
 def _describe(each: Any) -> str:

@@ -120,9 +120,19 @@ def _wait_for(process: subprocess.Popen[bytes], pattern: str) -> re.Match[str]:
 StartGateway = Callable[..., Gateway]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]:
-    """Start a gateway: start(deployment={…}); stopped with the module's tests."""
+    """Start a gateway: start(deployment={…})."""
+    yield from _starter(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def module_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]:
+    """The same, for as long as the module's tests run."""
+    yield from _starter(tmp_path_factory)
+
+
+def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]:
     running_ones: list[Gateway] = []
 
     def run(deployment: dict[str, Any] | None = None, **environment: str) -> Gateway:
@@ -164,9 +174,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]:
 
 
 @pytest.fixture(scope="module")
-def gateway(start: StartGateway) -> Gateway:
+def gateway(module_start: StartGateway) -> Gateway:
     """A gateway on the embedded store."""
-    return start()
+    return module_start()
 
 
 @pytest.fixture(scope="module")

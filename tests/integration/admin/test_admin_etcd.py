@@ -12,10 +12,10 @@ Document = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def gateway(start: Any, etcd: Any) -> Any:
+def gateway(module_start: Any, etcd: Any) -> Any:
     for directory in ("routes", "upstreams"):  # as `apisix init` leaves them
         etcd.ctl("put", f"/apisix/{directory}/", "init_dir")
-    return start({"etcd": {"host": [etcd.url], "timeout": 5}})
+    return module_start({"etcd": {"host": [etcd.url], "timeout": 5}})
 
 
 def test_etcdctl_sees_what_apisix_would_have_written(
@@ -88,10 +88,10 @@ def test_while_etcd_is_away_the_answer_is_503_and_then_all_is_well(
 
 
 @pytest.fixture(scope="module")
-def standalone(start: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def standalone(module_start: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     path: Path = tmp_path_factory.mktemp("standalone") / "apisix.yaml"
     path.write_text("routes: []\n#END\n")
-    return start(
+    return module_start(
         {
             "role": "traditional",
             "role_traditional": {"config_provider": "yaml"},
