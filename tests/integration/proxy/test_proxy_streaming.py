@@ -38,9 +38,10 @@ def framing(chunked: bool, size: int = SIZE) -> bytes:
 
 def download(chunked: bool) -> Script:
     def script(conversation: Conversation) -> None:
-        for _ in conversation.requests():
+        for request in conversation.requests():
             conversation.send(b"HTTP/1.1 200 OK\r\n" + framing(chunked))
-            send_pieces(conversation.send, SIZE, chunked)
+            if not request.startswith(b"HEAD "):
+                send_pieces(conversation.send, SIZE, chunked)
 
     return script
 
@@ -66,7 +67,7 @@ def test_a_large_response_leaves_memory_alone(
     before = server.rss()
     with server.connect() as client:
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        client.head()
+        assert client.head().status == 200
         assert take(client.socket, client.held, SIZE) == SIZE
     assert server.rss() - before < ROOM
 
