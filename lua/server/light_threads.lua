@@ -64,12 +64,12 @@ function _M.spawn(fn, ...)
         return pack(fn(unpack(args, 1, args.n)))
     end, r, on_done)
     thread.parent = parent
-    by_co[thread.co] = thread
-    if r then
-        r.threads = r.threads or {}
-        r.threads[thread] = true
-    end
     task.leave(function() -- in the scheduler: the thread may end the request, and its parent with it
+        by_co[thread.co] = thread
+        if r then
+            r.threads = r.threads or {}
+            r.threads[thread] = true
+        end
         task.resume(thread)
         if not parent.dead then
             return task.resume(parent)
