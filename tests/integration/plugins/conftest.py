@@ -32,6 +32,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep one source's tests together within a module: their gateway is then made once."""
+    modules = {path: i for i, path in enumerate(dict.fromkeys(item.path for item in items))}
+
+    def source(item: pytest.Item) -> str:
+        call = getattr(item, "callspec", None)
+        return str(call.params.get("plugin_source")) if call else ""
+
+    items.sort(key=lambda item: (modules[item.path], source(item)))
+
+
 @pytest.fixture(scope="module")
 def plugin_source(request: pytest.FixtureRequest) -> Path | None:
     """Where the plugins come from: None is pygw's own, else an APISIX checkout."""
