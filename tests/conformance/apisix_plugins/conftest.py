@@ -21,6 +21,8 @@ PLUGINS = (
     "fault-injection",
     "redirect",
     "uri-blocker",
+    "limit-req",
+    "limit-conn",
 )
 
 

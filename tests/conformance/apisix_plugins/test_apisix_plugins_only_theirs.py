@@ -247,3 +247,34 @@ def test_uri_blocker_answers(gateway: Gateway) -> None:
     conf = {"block_rules": ["bad"], "rejected_code": 404, "rejected_msg": "no"}
     answer = ask(gateway, {"uri-blocker": {**conf, "case_insensitive": True}}, "?BAD")
     assert (answer.status, answer.json) == (404, {"error_msg": "no"})
+
+
+# limit-req, limit-conn
+
+
+def test_limit_req(gateway: Gateway) -> None:
+    conf = {"rate": 1, "burst": 1, "key": "remote_addr", "nodelay": True, "rejected_code": 429}
+    path = gateway.route({"limit-req": conf})
+    assert [gateway.ask(path).status for _ in range(3)] == [200, 200, 429]
+    assert isinstance(gateway.clock, VirtualClock)
+    gateway.clock.advance(1)
+    assert [gateway.ask(path).status for _ in range(2)] == [200, 429]
+
+
+def test_limit_conn(gateway: Gateway) -> None:
+    stay = 'return function() ngx.log(ngx.WARN, "staying") ngx.sleep(5) end'
+    plugins = {
+        "limit-conn": {"conn": 1, "burst": 0, "key": "remote_addr", "default_conn_delay": 0.1},
+        "serverless-pre-function": {"phase": "before_proxy", "functions": [stay]},
+    }
+    path = gateway.route(plugins)
+    first = gevent.spawn(gateway.ask, path)
+    gateway.until(lambda: "staying" in gateway.log)
+    assert gateway.ask(path).status == 503
+    assert isinstance(gateway.clock, VirtualClock)
+    gateway.clock.advance(6)
+    assert first.get().status == 200
+    second = gevent.spawn(gateway.ask, path)
+    gateway.until(lambda: gateway.log.count("staying") == 2)
+    gateway.clock.advance(6)
+    assert second.get().status == 200
