@@ -2,9 +2,9 @@
 -- Source: lua-resty-core, ngx.balancer.
 local address = require "server.address"
 local current = require "server.current"
-local settings = require "server.settings"
 
 local error, type = error, type
+local find = string.find
 
 local _M = { version = "0.1.28" }
 
@@ -27,7 +27,7 @@ local function key_of(host, port)
     if not address.parse(host, port) then
         return nil
     end
-    key = host .. ":" .. port
+    key = find(host, "unix:", 1, true) == 1 and host or host .. ":" .. port
     if keys_n > 10000 then
         keys, keys_n = {}, 0
     end
@@ -90,15 +90,11 @@ function _M.set_timeouts(connect, send, read)
     return true
 end
 
--- Keep the connection to this peer for later requests; the worker's limits apply.
+-- Keep the connection to this peer for later requests: so long (seconds) and for so many at most, where
+-- given; the worker's settings otherwise. Returns true.
 function _M.enable_keepalive(idle_timeout, max_requests)
-    state()
-    if idle_timeout then
-        settings.upstream_keepalive_timeout = idle_timeout
-    end
-    if max_requests then
-        settings.upstream_keepalive_requests = max_requests
-    end
+    local balancer = state()
+    balancer.keepalive_timeout, balancer.keepalive_requests = idle_timeout, max_requests
     return true
 end
 

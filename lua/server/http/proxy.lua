@@ -37,7 +37,7 @@ local function fresh_balancer(r)
     end
     balancer.host, balancer.port, balancer.key, balancer.name = nil, nil, nil, nil
     balancer.more_tries, balancer.failure, balancer.failure_code = 0, nil, nil
-    balancer.exit_code = nil
+    balancer.exit_code, balancer.keepalive_timeout, balancer.keepalive_requests = nil, nil, nil
     balancer.connect_timeout = settings.proxy_connect_timeout
     balancer.send_timeout = settings.proxy_send_timeout
     balancer.read_timeout = settings.proxy_read_timeout

@@ -114,7 +114,8 @@ function _M.pass(r, connection, code, framing, length, keep, nominated)
     end
     r.upstream_connection = nil
     if whole and keep then
-        connection:keep()
+        local balancer = r.balancer
+        connection:keep(balancer.keepalive_timeout, balancer.keepalive_requests)
     else
         connection:close()
     end

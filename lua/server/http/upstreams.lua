@@ -57,9 +57,10 @@ function Connection:close()
     self.stream:close()
 end
 
--- Keep the connection for reuse, or close it when it may not be.
-function Connection:keep()
-    if settings.upstream_keepalive == 0 or self.requests >= settings.upstream_keepalive_requests
+-- Keep the connection for reuse, or close it when it may not be. seconds, requests: how long and for how
+-- many, nil: as the settings say.
+function Connection:keep(seconds, requests)
+    if settings.upstream_keepalive == 0 or self.requests >= (requests or settings.upstream_keepalive_requests)
             or self.input.buffer or self.stream.hangup or self.stream.closed then
         return self:close()
     end
@@ -80,7 +81,7 @@ function Connection:keep()
     end
     newest = self
     idle_count = idle_count + 1
-    self.stream:set_idle(self, settings.upstream_keepalive_timeout)
+    self.stream:set_idle(self, seconds or settings.upstream_keepalive_timeout)
 end
 
 -- A connection to host:port, an idle one if there is one. seconds: how long connecting may take.

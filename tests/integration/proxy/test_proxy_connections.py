@@ -116,6 +116,27 @@ def test_an_idle_connection_is_closed_in_time(proxy: Proxy, upstream: Serve) -> 
     assert peer.accepted == 2
 
 
+KEEP = """
+    balancer = function()
+        assert(balancer.enable_keepalive(tonumber(ngx.var.arg_seconds), tonumber(ngx.var.arg_n)))
+        assert(balancer.set_current_peer("127.0.0.1", peers[1]))
+    end,
+"""
+
+
+def test_a_balancer_says_how_long_a_connection_is_kept(proxy: Proxy, upstream: Serve) -> None:
+    peer = upstream(forever())
+    server = proxy(peer.port, more=KEEP, virtual=True)
+    server.ask("/?seconds=5")
+    server.advance(6)
+    server.ask("/")
+    server.advance(6)
+    server.ask("/?n=1")
+    assert peer.accepted == 2
+    server.ask("/?n=1")
+    assert peer.accepted == 3
+
+
 def test_an_idle_connection_that_says_something_is_not_used(proxy: Proxy, upstream: Serve) -> None:
     def script(conversation: Conversation) -> None:
         for _ in conversation.requests():
