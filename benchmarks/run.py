@@ -38,7 +38,7 @@ class Series:
     samples: list[Sample] = field(default_factory=list)
 
     def median(self, figure: str) -> float:
-        return statistics.median(getattr(sample, figure) for sample in self.samples)
+        return float(statistics.median(getattr(sample, figure) for sample in self.samples))
 
 
 def main() -> int:

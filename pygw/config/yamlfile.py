@@ -160,8 +160,9 @@ class _Reader:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = self._key(key_node, path)
-            self._document.lines[(*path, key)] = key_node.start_mark.line + 1
-            result[key] = self.read(value_node, (*path, key))
+            below = (*path, key)
+            self._document.lines[below] = key_node.start_mark.line + 1
+            result[key] = self.read(value_node, below)
         return result
 
     def _refuse_duplicates(self, node: yaml.MappingNode, path: KeyPath) -> None:
@@ -171,8 +172,9 @@ class _Reader:
                 continue
             key, line = self._key(key_node, path), key_node.start_mark.line + 1
             if key in seen:
-                self._document.lines[(*path, key)] = line
-                raise self._document.error((*path, key), f"given twice (first on line {seen[key]})")
+                below = (*path, key)
+                self._document.lines[below] = line
+                raise self._document.error(below, f"given twice (first on line {seen[key]})")
             seen[key] = line
 
     def _key(self, node: yaml.Node, path: KeyPath) -> str:
