@@ -1,5 +1,6 @@
 """A worker that proxies to upstreams whose every byte the test decides."""
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -49,8 +50,6 @@ def proxy(app_server: Callable[..., AppServer]) -> Callable[..., AppServer]:
 @pytest.fixture
 def refusing_port() -> int:
     """A port that nothing listens on."""
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
