@@ -24,6 +24,9 @@ local _M = { NAMES = NAMES, level = NOTICE, fd = 2, sink = nil }
 local pid = C.getpid()
 
 local function context(r)
+    if not r.remote_addr then
+        return r.phase == "timer" and ", context: ngx.timer" or ""
+    end
     local parts = { ", client: ", r.remote_addr or "", ", server: ", r.server_name or "" }
     if r.method then
         parts[#parts + 1] = ', request: "' .. r.method .. " " .. r.request_uri
@@ -51,7 +54,7 @@ function _M.write(level, message)
     end
     local line = os_date("%Y/%m/%d %H:%M:%S", floor(now)) .. " [" .. NAMES[level] .. "] " .. pid .. "#0: "
         .. (r and r.connection and ("*" .. r.connection .. " ") or "") .. message
-        .. (r and r.remote_addr and context(r) or "") .. "\n"
+        .. (r and context(r) or "") .. "\n"
     if _M.sink then
         return _M.sink(level, line)
     end

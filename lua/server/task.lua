@@ -98,6 +98,22 @@ function _M.wait(place)
     error(a, 2)
 end
 
+local function end_pause(task)
+    if task.pausing and not task.dead then
+        task.pausing = false
+        return resume(task)
+    end
+end
+
+-- Let others run before the running task goes on; nothing happens where it cannot wait.
+function _M.pause()
+    local task = current.task
+    task.pausing = true
+    later(end_pause, task)
+    pcall(co_yield, SCHED)
+    task.pausing = false
+end
+
 -- Let task go on with up to three values once the running task has yielded.
 _M.wake = make_ready
 

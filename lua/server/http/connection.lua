@@ -20,6 +20,7 @@ local task = require "server.task"
 local C = ffi.C
 local linger, read_request, open_body = reading.linger, reading.read, reading.open_body
 
+local PIPELINED_MAX = 16 -- requests of one connection before others get their turn
 local no_linger = ffi.new("int[2]", 1, 0) -- struct linger: on, for 0 seconds
 
 local _M = {}
@@ -79,6 +80,9 @@ local function serve(conn)
             break
         end
         handler.run(r)
+        if conn.input.buffer and conn.requests % PIPELINED_MAX == 0 then
+            task.pause()
+        end
     until not after_request(conn, r)
     close(conn)
 end

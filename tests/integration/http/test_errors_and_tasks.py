@@ -62,6 +62,7 @@ def test_an_error_in_a_timer(app_server: Start) -> None:
     assert server.ask().text == "fine\n"
     log = server.log.wait_for("oops")
     assert "lua entry thread aborted: runtime error: " in log
+    assert ", context: ngx.timer" in log
     assert server.ask().text == "fine\n"
 
 
