@@ -142,7 +142,9 @@ def _processes(pids: list[str]) -> Held:
         with contextlib.suppress(OSError):
             command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
             name = command or f"(pid {pid} has ended, but nobody has waited for it)"
-            found["process", name] = f"process {pid}: {name}"
+            # nginx puts words before its command once it has started
+            key = name.removeprefix("nginx: master process ").strip()
+            found["process", key] = f"process {pid}: {name}"
     return found
 
 

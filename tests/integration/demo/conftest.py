@@ -29,6 +29,11 @@ def free_ports() -> dict[str, str]:
     return dict(zip(PORTS, found, strict=True))
 
 
+def _outside_of_make() -> dict[str, str]:
+    """The environment without what `make test` leaves there: the demo is not its sub-make."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+
+
 class Demo:
     """`make run` in `checkout`; `said` is what it has printed, `exit_code` what it ended with."""
 
@@ -37,7 +42,7 @@ class Demo:
         self._process = subprocess.Popen(
             ["make", "run"],
             cwd=checkout,
-            env={**os.environ, **ports, "PYTHONPATH": str(ROOT)},
+            env={**_outside_of_make(), **ports, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
