@@ -25,7 +25,7 @@ PATIENCE = 5.0  # seconds that what is about to end may take
 MARK = f"PYGW_TESTS={os.getpid()}"  # in the environment of all that tests start
 SPAWNED: weakref.WeakSet[gevent.Greenlet] = weakref.WeakSet()
 
-Held = dict[Any, str]  # what lives: its identity and what to call it
+Held = dict[tuple[str, Any], str]  # what lives: its kind and number, and what it is
 
 
 def pytest_configure() -> None:
@@ -59,7 +59,13 @@ class Watch:
         return {**_descriptors(), **_children(), **_spawned_greenlets()}
 
     def new(self) -> Held:
-        return {key: name for key, name in self.held().items() if key not in self.allowed}
+        """What is new. A process that a test has killed and started again is not."""
+        commands = {what for (kind, _), what in self.allowed.items() if kind == "process"}
+        return {
+            key: what
+            for key, what in self.held().items()
+            if key not in self.allowed and not (key[0] == "process" and what in commands)
+        }
 
     def check(self) -> None:
         """Fail unless all that is new ends within PATIENCE."""
@@ -70,7 +76,8 @@ class Watch:
             gevent.sleep(pause)
             pause *= 2
             if time.monotonic() > deadline:
-                pytest.fail("left behind:\n" + "\n".join(found.values()), pytrace=False)
+                lines = [f"{kind} {which} {what}".rstrip() for (kind, which), what in found.items()]
+                pytest.fail("\n".join(["left behind:", *lines]), pytrace=False)
 
 
 WATCHES: dict[str, Watch] = {}  # by scope
@@ -113,7 +120,7 @@ def _descriptors(sockets: bool = True) -> Held:
         with contextlib.suppress(OSError):  # the one that lists them is closed again
             target = os.readlink(f"/proc/self/fd/{number}")
             if sockets or not target.startswith("socket:"):
-                found[number, target] = f"descriptor {number}: {target}"
+                found["descriptor", f"{number} ({target})"] = ""
     return found
 
 
@@ -136,26 +143,23 @@ def _descendants() -> Held:
 
 
 def _processes(pids: list[str]) -> Held:
-    """By their commands: one that a test has killed and started again is the same to it."""
     found: Held = {}
     for pid in pids:
         with contextlib.suppress(OSError):
             command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            name = command or f"(pid {pid} has ended, but nobody has waited for it)"
-            # nginx puts words before its command once it has started
-            key = name.removeprefix("nginx: master process ").strip()
-            found["process", key] = f"process {pid}: {name}"
+            kind = "process" if command else "ended process that nobody has waited for"
+            found[kind, pid] = command
     return found
 
 
 def _spawned_greenlets() -> Held:
-    return {_key(each): _describe(each) for each in list(SPAWNED) if _counts(each)}
+    return {("greenlet", id(each)): _describe(each) for each in list(SPAWNED) if _counts(each)}
 
 
 def _all_greenlets() -> Held:
     root = _root(getcurrent())
     return {
-        _key(each): _describe(each)
+        ("greenlet", id(each)): _describe(each)
         for each in gc.get_objects()
         if issubclass(type(each), greenlet) and _counts(each)
         if _root(each) is root  # not one of another thread
@@ -172,10 +176,6 @@ def _root(each: Any) -> Any:
     while each.parent is not None:
         each = each.parent
     return each
-
-
-def _key(each: Any) -> tuple[str, int]:
-    return "greenlet", id(each)
 
 
 def _describe(each: Any) -> str:

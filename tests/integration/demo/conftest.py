@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,12 @@ def free_ports() -> dict[str, str]:
 def _outside_of_make() -> dict[str, str]:
     """The environment without what `make test` leaves there: the demo is not its sub-make."""
     return {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+
+
+def without_make(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment that says nothing of the `make test` which may be running these tests."""
+    of_make = ("MAKE", "MFLAGS", "VENV", "PYTHON")
+    return {name: value for name, value in environment.items() if not name.startswith(of_make)}
 
 
 class Demo:
