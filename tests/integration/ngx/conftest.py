@@ -128,6 +128,9 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
             pass_fds=[listener.fileno()],
             env={**os.environ, "NGINX": f"{listener.fileno()};", "TZ": "UTC"},
         )
+    title = Path(f"/proc/{process.pid}/cmdline")
+    while process.poll() is None and not title.read_bytes().startswith(b"nginx:"):
+        os.sched_yield()  # it has its name when it is up: who watches processes is to know that one
     try:
         yield Oracle(port)
     finally:

@@ -107,6 +107,9 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             env={**os.environ, "NGINX": f"{listener.fileno()};"},
             pass_fds=[listener.fileno()],
         )
+    title = Path(f"/proc/{server.pid}/cmdline")
+    while server.poll() is None and not title.read_bytes().startswith(b"nginx:"):
+        os.sched_yield()  # who watches processes is to know it by the name that it keeps
     yield address
     server.terminate()
     assert server.wait(timeout=10) == 0, (directory / "error.log").read_text()
