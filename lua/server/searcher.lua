@@ -1,6 +1,8 @@
--- Owns where plugin files are found: "apisix.plugins.NAME" is looked for on the user's extra Lua path,
--- then in each plugin directory (as DIR/apisix/plugins/NAME.lua, so that an APISIX checkout is one, or
--- as DIR/NAME.lua), and last among ours.
+-- Owns where modules are found that package.path alone would find wrongly:
+-- "apisix.plugins.NAME" is looked for on the user's extra Lua path, then in each plugin directory (as
+-- DIR/apisix/plugins/NAME.lua, so that an APISIX checkout is one, or as DIR/NAME.lua), and last among ours;
+-- the runtime's own modules (ngx.*, resty.core.*, server.*) are always ours: those of an OpenResty tree
+-- on the user's path speak to nginx's C functions, which are not here.
 local searchpath = package.searchpath
 local match, gsub, sub = string.match, string.gsub, string.sub
 local concat, insert = table.concat, table.insert
@@ -18,11 +20,34 @@ local function path_of(directories)
     return concat(templates, ";")
 end
 
--- Install it. extra_path: package.path templates that win; directories: of plugins, in order; the
--- last is ours.
-return function(extra_path, directories)
+local function load_from(file, name)
+    local chunk, err = loadfile(file)
+    if not chunk then
+        error("error loading module '" .. name .. "' from file '" .. file .. "':\n\t" .. sub(err, 1, 500), 0)
+    end
+    return chunk
+end
+
+local RUNTIME = { "^ngx%.", "^resty%.core$", "^resty%.core%.", "^server%." }
+
+local function of_runtime(name)
+    for _, pattern in ipairs(RUNTIME) do
+        if match(name, pattern) then
+            return true
+        end
+    end
+    return false
+end
+
+-- Install it. extra_path: package.path templates that win; our_path: those of our own modules;
+-- directories: of plugins, in order; the last is ours.
+return function(extra_path, our_path, directories)
     local plugin_path = path_of(directories)
     insert(package.loaders, 2, function(name)
+        local file = of_runtime(name) and searchpath(name, our_path)
+        return file and load_from(file, name)
+    end)
+    insert(package.loaders, 3, function(name)
         local plugin = match(name, "^apisix%.plugins%.(.+)$")
         if not plugin then
             return nil
@@ -35,10 +60,6 @@ return function(extra_path, directories)
                 return tried .. more
             end
         end
-        local chunk, err = loadfile(file)
-        if not chunk then
-            error("error loading module '" .. name .. "' from file '" .. file .. "':\n\t" .. sub(err, 1, 500), 0)
-        end
-        return chunk
+        return load_from(file, name)
     end)
 end

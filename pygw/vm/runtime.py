@@ -48,5 +48,6 @@ def create_runtime(
     package.path = ";".join([*lua_paths, *ours])
     package.cpath = ";".join([*lua_cpaths, package.cpath])
     directories = runtime.table_from([str(path) for path in (*plugin_dirs, PLUGINS_DIR)])
-    runtime.eval('require "server.searcher"')(extra, directories)
+    install_searcher = runtime.eval("dofile")(f"{LUA_DIR}/server/searcher.lua")
+    install_searcher(extra, ";".join(ours), directories)
     return runtime

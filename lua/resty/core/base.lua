@@ -10,6 +10,12 @@ local ffi_new = ffi.new
 
 local FREE_LIST = 0
 
+-- nginx's types that such libraries name in declarations of their own.
+pcall(ffi.cdef, [[
+    typedef struct { size_t len; unsigned char *data; } ngx_str_t;
+    typedef struct ngx_http_request_s ngx_http_request_t;
+]])
+
 local _M = {
     version = "0.1.33",
     new_tab = new_tab,
