@@ -1,4 +1,4 @@
-"""Whose file a module's name means: the user's path wins, except for what belongs to the runtime."""
+"""Whose file a module name means: the user's path wins, except for the runtime's own."""
 
 from pathlib import Path
 
