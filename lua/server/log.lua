@@ -3,6 +3,7 @@
 local ffi = require "ffi"
 local clock = require "server.clock"
 local current = require "server.current"
+local phases = require "server.phases"
 
 local C = ffi.C
 local floor = math.floor
@@ -10,36 +11,51 @@ local os_date = os.date
 local tostring = tostring
 local select = select
 local concat = table.concat
+local sub = string.sub
 
 pcall(ffi.cdef, "int getpid(void);")
 
 local NAMES = {
     [0] = "stderr", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug",
 }
-local STDERR, ALERT, ERR, WARN, NOTICE, INFO = 0, 2, 4, 5, 6, 7
-local MAX_LINE = 4096 -- of the message, as ngx_lua cuts it (NGX_MAX_ERROR_STR is 2048; twice that)
+local STDERR, ALERT, CRIT, ERR, WARN, NOTICE, INFO, DEBUG = 0, 2, 3, 4, 5, 6, 7, 8
+local MAX_LINE = 4096 -- bytes with the line's end; OpenResty's NGX_MAX_ERROR_STR
 
 local _M = { NAMES = NAMES, level = NOTICE, fd = 2, sink = nil }
 
 local pid = C.getpid()
 
-local function context(r)
-    if not r.remote_addr then
-        return r.phase == "timer" and ", context: ngx.timer" or ""
+local function request_context(r)
+    local main = r.main or r
+    local parts = { ', request: "', main.method, " ", main.request_uri, " HTTP/1.", main.http_minor, '"' }
+    if main ~= r then
+        parts[#parts + 1] = ', subrequest: "' .. r.uri .. '"'
     end
-    local parts = { ", client: ", r.remote_addr or "", ", server: ", r.server_name or "" }
-    if r.method then
-        parts[#parts + 1] = ', request: "' .. r.method .. " " .. r.request_uri
-            .. " HTTP/1." .. r.http_minor .. '"'
-        local peer = r.peer
-        if peer then
-            parts[#parts + 1] = ', upstream: "http://' .. peer.name .. (r.upstream_target or r.request_uri) .. '"'
-        end
-        if r.host_header then
-            parts[#parts + 1] = ', host: "' .. r.host_header .. '"'
-        end
+    local peer = r.peer
+    if peer then
+        parts[#parts + 1] = ', upstream: "http://' .. peer.name .. (r.upstream_target or r.request_uri) .. '"'
+    end
+    if main.host_header then
+        parts[#parts + 1] = ', host: "' .. main.host_header .. '"'
+    end
+    local referrer = main.headers:get("referer")
+    if referrer then
+        parts[#parts + 1] = ', referrer: "' .. referrer .. '"'
     end
     return concat(parts)
+end
+
+-- What the line was about, as nginx's log handlers say it. r: nil outside of any request.
+local function context(r)
+    if r and r.remote_addr then
+        return ", client: " .. r.remote_addr .. ", server: " .. (r.server_name or "")
+            .. (r.method and request_context(r) or "")
+    end
+    local phase = r and r.phase or current.task and phases.global or "init"
+    if phase == "init" then
+        return ""
+    end
+    return ", context: " .. (phase == "timer" and "ngx.timer" or phase .. "_by_lua*")
 end
 
 -- Write one line. level: 0..8 as ngx.STDERR..ngx.DEBUG; message: a string.
@@ -49,12 +65,9 @@ function _M.write(level, message)
     end
     local r = current.request
     local now = clock.now()
-    if #message > MAX_LINE then
-        message = message:sub(1, MAX_LINE)
-    end
     local line = os_date("%Y/%m/%d %H:%M:%S", floor(now)) .. " [" .. NAMES[level] .. "] " .. pid .. "#0: "
-        .. (r and r.connection and ("*" .. r.connection .. " ") or "") .. message
-        .. (r and context(r) or "") .. "\n"
+        .. (r and r.connection and ("*" .. r.connection .. " ") or "") .. message .. context(r)
+    line = sub(line, 1, MAX_LINE - 1) .. "\n"
     if _M.sink then
         return _M.sink(level, line)
     end
@@ -74,6 +87,7 @@ local function writer(level)
     end
 end
 
-_M.alert, _M.err, _M.warn, _M.notice, _M.info = writer(ALERT), writer(ERR), writer(WARN), writer(NOTICE), writer(INFO)
+_M.alert, _M.crit, _M.err = writer(ALERT), writer(CRIT), writer(ERR)
+_M.warn, _M.notice, _M.info, _M.debug = writer(WARN), writer(NOTICE), writer(INFO), writer(DEBUG)
 
 return _M

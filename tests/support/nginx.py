@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -121,6 +121,20 @@ def _location(name: str, phases: Mapping[str, str]) -> str:
 @contextlib.contextmanager
 def running_nginx(cases: Cases, balancer: str = "ngx.exit(500)") -> Iterator[Nginx]:
     """Run nginx with a location per case; a case without content is proxied to balancer's peer."""
+
+    def config(prefix: str, port: int) -> str:
+        locations = "".join(_location(name, phases) for name, phases in cases.items())
+        return CONFIG.format(
+            prefix=prefix, modules=MODULES, port=port, locations=locations, balancer=balancer
+        )
+
+    with configured_nginx(config) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def configured_nginx(config: Callable[[str, int], str]) -> Iterator[Nginx]:
+    """Run nginx on the text that config(prefix, port) returns; its log goes to stderr."""
     nginx = find_nginx()
     # nginx takes over a socket that listens already, so there is no start to wait for.
     with (
@@ -128,17 +142,10 @@ def running_nginx(cases: Cases, balancer: str = "ngx.exit(500)") -> Iterator[Ngi
         socket.create_server(("127.0.0.1", 0)) as listener,
     ):
         port = listener.getsockname()[1]
-        config = Path(prefix) / "nginx.conf"
-        text = CONFIG.format(
-            prefix=prefix,
-            modules=MODULES,
-            port=port,
-            locations="".join(_location(name, phases) for name, phases in cases.items()),
-            balancer=balancer,
-        )
-        config.write_text(text, "latin-1")
+        path = Path(prefix) / "nginx.conf"
+        path.write_text(config(prefix, port), "latin-1")
         process = subprocess.Popen(
-            [nginx, "-p", prefix, "-e", "stderr", "-c", str(config)],
+            [nginx, "-p", prefix, "-e", "stderr", "-c", str(path)],
             pass_fds=[listener.fileno()],
             stderr=subprocess.PIPE,
             env={**os.environ, "NGINX": f"{listener.fileno()};", "TZ": "UTC"},

@@ -1,55 +1,87 @@
 -- Owns ngx.log and print. Source: the ngx_lua documentation.
+local argerror = require "ngx.api.argerror"
 local log = require "server.log"
 
 local getinfo = debug.getinfo
-local select, tostring, type, error = select, tostring, type, error
+local select, tonumber, tostring, type, getmetatable = select, tonumber, tostring, type, getmetatable
 local concat = table.concat
-local match = string.match
+local match, sub = string.match, string.sub
+
+local NOTICE = 6
+local TYPES = { string = true, number = true, ["nil"] = true, boolean = true }
+
+-- What calls user code is Lua here and C in nginx, where a callee has no name.
+local ROOT = match(getinfo(1, "S").source, "^(.*/)ngx/api/log%.lua$")
+local SERVER, API = ROOT .. "server/", ROOT .. "ngx/api/"
 
 local _M = {}
 
-local function text_of(...)
-    local parts = {}
-    for i = 1, select("#", ...) do
-        local value = select(i, ...)
-        if type(value) == "table" then
-            local meta = getmetatable(value)
-            if not meta or not meta.__tostring then
-                error("bad argument #" .. i + 1 .. " to 'log' (expected table to have __tostring metamethod)", 3)
-            end
-        end
-        parts[i] = value == ngx.null and "null" or tostring(value)
-    end
-    return concat(parts)
+local function from_runtime(info)
+    local source = info and info.source or ""
+    return sub(source, 1, #SERVER) == SERVER or sub(source, 1, #API) == API
 end
 
--- "file.lua:12: " of the caller, with its function's name as ngx_lua writes it.
+-- "file.lua:12: " of the function at level, with its name where it has one.
 local function where(level)
     local info = getinfo(level, "Sln")
     if not info then
         return ""
     end
-    local name = info.name and (info.name .. "(): ") or ""
-    return (match(info.short_src, "([^/]+)$") or info.short_src) .. ":" .. info.currentline .. ": " .. name
+    local line = info.currentline > 0 and info.currentline or info.linedefined
+    local place = match(info.short_src, "([^/\\]*)$") .. ":" .. line .. ": "
+    if info.name and info.what == "Lua" and not from_runtime(getinfo(level + 1, "S")) then
+        return place .. info.name .. "(): "
+    end
+    return place
 end
 
-local function write(level, ...)
-    if level > log.level then
-        return
+local function text_of(value, n)
+    local kind = type(value)
+    if TYPES[kind] then
+        return tostring(value)
+    elseif value == ngx.null then
+        return "null"
+    elseif kind == "table" then
+        local meta = getmetatable(value)
+        if type(meta) ~= "table" or not meta.__tostring then
+            argerror(n, "expected table to have __tostring metamethod", 3)
+        end
+        return tostring(value)
     end
-    return log.write(level, "[lua] " .. where(4) .. text_of(...))
+    argerror(n, "string, number, boolean, or nil expected, got " .. kind, 3)
+end
+
+-- Called by what the user calls.
+local function write(level, ...)
+    local parts = { "[lua] ", where(4) }
+    for i = 1, select("#", ...) do
+        parts[i + 2] = text_of(select(i, ...), i)
+    end
+    log.write(level, concat(parts))
+    return nil
 end
 
 -- level: ngx.STDERR .. ngx.DEBUG.
-function _M.log(level, ...)
-    if type(level) ~= "number" or level < 0 or level > 8 then
-        error("bad log level: " .. tostring(level), 2)
+function _M.log(...)
+    local given = ...
+    local level = tonumber(given)
+    if not level then
+        local got = select("#", ...) == 0 and "no value" or type(given)
+        argerror(1, "number expected, got " .. got)
     end
-    write(level, ...)
+    level = level - level % 1
+    if not (level >= 0 and level <= 8) then
+        argerror(1, "bad log level: " .. level)
+    end
+    if level <= log.level then
+        write(level, select(2, ...))
+    end
 end
 
 function _G.print(...)
-    write(6, ...)
+    if NOTICE <= log.level then
+        write(NOTICE, ...)
+    end
 end
 
 return _M

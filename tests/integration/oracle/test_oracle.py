@@ -1,0 +1,38 @@
+"""Every snippet gives in pygw what it gives in nginx + ngx_lua: status, headers, body, log lines.
+
+A snippet that differs says in its `differs` which part does, and why.
+"""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.oracle import Answer, Both, Snippet, ask, load_snippets, running_both
+
+HERE = Path(__file__).parent
+SNIPPETS = load_snippets(HERE / "snippets")
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[Both]:
+    with running_both(SNIPPETS, HERE) as servers:
+        yield servers
+
+
+def as_text(answer: Answer) -> list[str]:
+    return [line for part, text in answer.items() for line in [f"[{part}]", *text.split("\n")]]
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda each: each.id)
+def test_the_same(both: Both, snippet: Snippet) -> None:
+    theirs, ours = ask(both.theirs, snippet), ask(both.ours, snippet)
+    for part in snippet.differs:
+        assert theirs.pop(part) != ours.pop(part), f"{part} does not differ (any more)"
+    lines = difflib.unified_diff(as_text(theirs), as_text(ours), "nginx", "pygw", lineterm="")
+    if theirs != ours:
+        pytest.fail("\n".join(lines), pytrace=False)
+
+
+def test_every_difference_has_its_reason() -> None:
+    assert all(reason for each in SNIPPETS for reason in each.differs.values())
