@@ -12,8 +12,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from lupa.luajit21 import LuaError
-
 from pygw.config.model import Settings
 from pygw.hub.clock import Clock
 from pygw.hub.epoll import EpollHub
@@ -22,6 +20,7 @@ from pygw.hub.timers import NgxTimers
 from pygw.paths import LUA_DIR
 from pygw.plugin import Plugin
 from pygw.vm.bridge import Bridge
+from pygw.vm.luajit import LuaError
 from pygw.vm.python_plugins import describe
 from pygw.vm.runtime import create_runtime
 from pygw.vm.worker import StartError, boot_config

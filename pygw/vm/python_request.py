@@ -13,11 +13,11 @@ from typing import Any
 
 import gevent
 from gevent.event import AsyncResult
-from lupa.luajit21 import LuaError
 
 from pygw.hub.guard import no_switch
 from pygw.hub.inline import InlineGreenlet
 from pygw.plugin import Context, RequestError
+from pygw.vm.luajit import LuaError
 
 
 @dataclass(frozen=True)

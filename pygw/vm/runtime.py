@@ -1,4 +1,4 @@
-"""Owns the creation of a LuaJIT runtime: which Lua, its string encoding and its module path.
+"""Owns the creation of a LuaJIT runtime: its string encoding, its JIT and its module path.
 
 Must never know of requests or of the hub; the bridge connects those.
 """
@@ -6,13 +6,8 @@ Must never know of requests or of the hub; the bridge connects those.
 from collections.abc import Iterable
 from pathlib import Path
 
-from lupa import allow_lua_module_loading
-
 from pygw.paths import LUA_DIR, PLUGINS_DIR
-
-with allow_lua_module_loading():  # C modules built for Lua 5.1 (lpeg, …) need our symbols
-    from lupa.luajit21 import LuaRuntime
-
+from pygw.vm.luajit import LuaRuntime
 
 # Room for the traces of a whole gateway. The first four are the limits that OpenResty runs with;
 # with LuaJIT's own bounds on constants, snapshots and side exits, whether the request path is

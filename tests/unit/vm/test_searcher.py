@@ -1,5 +1,7 @@
 """Whose file a module name means: the user's path wins, except for the runtime's own."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,15 @@ def test_types_of_nginx_may_be_named_in_declarations(tmp_path: Path) -> None:
         """
     )
     assert size == 16
+
+
+def test_c_modules_load_in_a_gateway() -> None:
+    """Whatever is imported first: in a process of its own, since loading happens once."""
+    code = """if True:
+        import pygw.gateway
+        from pygw.vm.runtime import create_runtime
+        lua = create_runtime(lua_cpaths=["/usr/lib/x86_64-linux-gnu/lua/5.1/?.so"])
+        print(lua.eval('require("cjson").encode({1})'))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "[1]\n", done.stderr
