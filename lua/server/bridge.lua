@@ -20,13 +20,15 @@ local CALLS = {
     "timer_at", "timer_every", "timer_done", "timer_pending", "timer_running",
     -- worker
     "local_conf", "started", "stopped",
+    -- processes that Lua code starts
+    "expect_children", "watch_child",
     -- store and standalone configuration
     "store_watch_cancel", "standalone_config",
     -- Python plugins and hooks
     "python_plugins", "python_phase", "python_body", "python_request_over", "config_changed",
 }
 local AWAITS = {
-    "resolve",
+    "resolve", "run_worker_thread",
     "store_readdir", "store_get", "store_put", "store_put_if", "store_delete", "store_delete_prefix",
     "store_watch_open", "store_watch_next", "store_server_version", "standalone_wait",
 }

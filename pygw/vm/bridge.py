@@ -17,6 +17,7 @@ import gevent
 from pygw.hub.epoll import EpollHub
 from pygw.hub.guard import no_switch
 from pygw.hub.timers import NgxTimers, TimerNode
+from pygw.vm.children import Children
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Bridge:
         self._runs: dict[int, Callable[[], None]] = {}
         self._run_id = 0
         self._awaits = dict(awaits)
+        self._children = Children(hub.post, self._child_exited)
         own: dict[str, Function] = {
             "add_io": hub.add_io,
             "remove_io": hub.remove_io,
@@ -59,6 +61,8 @@ class Bridge:
             "timer_done": self._timer_done,
             "timer_pending": lambda: timers.pending_count,
             "timer_running": lambda: timers.running_count,
+            "expect_children": self._children.expect,
+            "watch_child": self._children.watch,
         }
         given = {name: self._answering(function) for name, function in calls.items()}
         runtime.execute('require "server.main"')
@@ -87,15 +91,21 @@ class Bridge:
         self._hub.post(partial(self.entries["stop"], graceful))
 
     def close_all(self) -> None:
-        """Close the sockets that are left; to be called when the hub has stopped."""
+        """End the sockets and processes that are left, once the hub has stopped."""
         with no_switch():
             self.entries["close_all"]()
+            if self.entries["kill_children"]:  # there since Lua code has first asked for one
+                self.entries["kill_children"]()
+        self._children.close()
 
     def connections(self) -> tuple[int, int]:
         """Return how many client connections are open, and how many of them are idle."""
         with no_switch():
             total, idle = self.entries["connections"]()
         return int(total), int(idle)
+
+    def _child_exited(self, pid: int, status: int) -> None:
+        self.entries["child_exited"](pid, status)
 
     # -- Lua -> Python ----------------------------------------------------------------------------
 

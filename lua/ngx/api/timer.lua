@@ -20,6 +20,9 @@ local function on_done(self, ok, err)
     end
     require("server.light_threads").kill_all(self.request)
     require("server.cosocket").close_all(self.request)
+    if self.request.processes then
+        require("ngx.pipe").destroy_all(self.request)
+    end
     bridge.call.timer_done(self.run_id)
 end
 

@@ -20,6 +20,10 @@ local function over(r)
     if r.sockets then
         cosocket.close_all(r)
     end
+    end
+    if r.processes then
+        require("ngx.pipe").destroy_all(r)
+    end
     if r.python_id then
         require("server.python_plugins").forget(r)
     end

@@ -43,7 +43,7 @@ local function reset(r)
     -- the run
     r.phase, r.stage = "", ""
     r.ctx, r.vars, r.threads, r.request_id, r.exit_code = nil, nil, nil, nil, nil
-    r.python_id = nil
+    r.python_id, r.processes = nil, nil
 end
 _M.reset = reset
 
