@@ -20,7 +20,6 @@ local function over(r)
     if r.sockets then
         cosocket.close_all(r)
     end
-    end
     if r.processes then
         require("ngx.pipe").destroy_all(r)
     end
