@@ -4,6 +4,7 @@ local bridge = require "server.bridge"
 local current = require "server.current"
 local headers = require "server.http.headers"
 local ngx_resp = require "ngx.resp"
+local request_body = require "server.http.request_body"
 
 local lower = headers.lower
 local concat = table.concat
@@ -63,6 +64,12 @@ function operations.set_query(ctx, query)
     end
 end
 
+-- The body of r as a string, nil without one (or when its file cannot be read).
+function _M.body_text(r)
+    local text = request_body.text(r)
+    return text ~= "" and text or nil
+end
+
 local READS = { rewrite = true, access = true, balancer = true }
 
 -- The body; nil without one; false when it has to be read first.
@@ -71,10 +78,10 @@ function operations.get_body()
     if r.body and not r.body_read and READS[r.phase] then
         return false
     end
-    return ngx.req.get_body_data()
+    return _M.body_text(r)
 end
 
-function operations.set_body(_, body) ngx.req.set_body_data(body) end
+function operations.set_body(_, body) request_body.set_data(current.request, body) end
 
 local function lines_of(fields, name)
     local values = fields:get_all(lower(name))

@@ -83,7 +83,7 @@ local function run_phase(name, phase, conf, ctx, ...)
     wait(run)
     while run.event == "read" do
         ngx.req.read_body() -- may end the request instead of returning
-        call.python_body(request, ngx.req.get_body_data())
+        call.python_body(request, asks.body_text(r))
         wait(run)
     end
     if run.event == "failed" then

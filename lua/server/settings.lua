@@ -5,6 +5,9 @@ return {
     client_body_timeout = 60,
     client_header_size = 32768, -- all of a request's head (large_client_header_buffers 4 8k)
     client_max_body_size = 0,
+    client_body_buffer_size = 16384, -- what is larger lies in a file once it is read
+    client_body_temp_path = nil, -- a directory, also relative to the prefix; nil: the system's for such files
+    client_body_in_file_only = "off", -- "on" and "clean": every body that is read lies in a file
     send_timeout = 10,
     keepalive_timeout = 60,
     keepalive_requests = 1000,

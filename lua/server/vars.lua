@@ -37,7 +37,8 @@ function getters.https() return "" end
 function getters.content_length(r) return r.headers:get("content-length") end
 function getters.content_type(r) return r.headers:get("content-type") end
 function getters.request_length(r) return tostring((r.head_size or 0) + (r.body and r.body.received or 0)) end
-function getters.request_body(r) return r.body_data end
+function getters.request_body(r) return r.body_data ~= "" and r.body_data or nil end
+function getters.request_body_file(r) return r.body_file and r.body_file.path end
 
 -- connection
 function getters.remote_addr(r) return r.remote_addr end

@@ -2,18 +2,17 @@
 -- Source: the ngx_lua documentation, "ngx.req.*".
 local current = require "server.current"
 local headers = require "server.http.headers"
-local log = require "server.log"
-local request_body = require "server.http.request_body"
-
-local exit_request = require "server.exit"
 
 local lower, clean, clean_name = headers.lower, headers.clean, headers.clean_name
-local error, type, tostring, tonumber, ipairs = error, type, tostring, tonumber, ipairs
-local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
+local error, type, tostring, tonumber, ipairs, pairs = error, type, tostring, tonumber, ipairs, pairs
+local byte, find, gsub = string.byte, string.find, string.gsub
 local decode_uri_args = require("ngx.api.querystring").decode_uri_args
 local concat = table.concat
 
 local req = {}
+for name, fn in pairs(require "ngx.api.req_body") do
+    req[name] = fn
+end
 
 local function request()
     local r = current.request
@@ -154,65 +153,6 @@ function req.set_uri(path, jump, binary)
     end
     r.uri = path
     r.uri_changed = true
-end
-
-function req.read_body()
-    local r = request()
-    local ok, err = request_body.read(r)
-    if ok then
-        return
-    end
-    r.keepalive = false
-    if err == "too large" then
-        log.err("client intended to send too large body")
-        return exit_request(413)
-    end
-    return exit_request(err == "timeout" and 408 or 400)
-end
-
--- The body that was read, or nil when there is none (or it was not read). max: bytes at most.
-function req.get_body_data(max)
-    local data = request().body_data
-    if data == "" then
-        return nil
-    end
-    if data and max and max > 0 then
-        return sub(data, 1, max)
-    end
-    return data
-end
-
--- Bodies are kept in memory here, never in a file.
-function req.get_body_file()
-    request()
-    return nil
-end
-
-function req.discard_body()
-    local r = request()
-    request_body.discard(r)
-    r.body_data, r.body_read = r.body and "", true -- what goes to an upstream is an empty one
-end
-
-function req.set_body_data(data)
-    local r = request()
-    if r.body and not r.body_read then
-        error("request body not read yet", 2)
-    end
-    if type(data) ~= "string" then
-        error("bad argument #1 to 'set_body_data' (string expected, got " .. type(data) .. ")", 2)
-    end
-    r.body_data, r.body_read = data, true
-    r.headers_changed = true
-    r.headers:set("content-length", "Content-Length", tostring(#data))
-end
-
-function req.get_post_args(max)
-    local r = request()
-    if r.body and not r.body_read then
-        error("no request body found; maybe you should turn on lua_need_request_body?", 2)
-    end
-    return ngx.decode_args(r.body_data or "", max or 100)
 end
 
 -- The request line and fields as text; without the request line when no_line.

@@ -39,6 +39,7 @@ local function close(conn)
             task.later(on_empty)
         end
     end
+    request_body.release(conn.request)
     conn.input:clear()
     conn.stream:close()
 end

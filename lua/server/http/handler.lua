@@ -6,6 +6,7 @@ local light_threads = require "server.light_threads"
 local output = require "server.http.output"
 local phases = require "server.phases"
 local proxy = require "server.http.proxy"
+local request_body = require "server.http.request_body"
 local task = require "server.task"
 
 local run_phase = phases.run
@@ -19,6 +20,9 @@ local function over(r)
     r.stage = ""
     if r.sockets then
         cosocket.close_all(r)
+    end
+    if r.body_file or r.body_draft then
+        request_body.release(r)
     end
     if r.processes then
         require("ngx.pipe").destroy_all(r)

@@ -128,7 +128,7 @@ end
 
 -- May the request be sent again, body included?
 function _M.repeatable(r)
-    return r.body_data ~= nil or r.body == nil or r.body.received == 0
+    return r.body_data ~= nil or r.body_file ~= nil or r.body == nil or r.body.received == 0
 end
 
 -- Pass the client's body on as it comes. Returns true when all is sent; nil and which of r's fields tells
@@ -167,8 +167,17 @@ local function pump_body(r, connection, seconds)
     return true
 end
 
+-- Send the body from the file that it lies in. Returns as pump_body does.
+local function pump_file(r, connection, seconds)
+    local ok, err = r.body_file:send(connection.stream, seconds)
+    if not ok then
+        return nil, err == "the file was cut" and "body_failure" or "pump_failure", err
+    end
+    return true
+end
+
 -- What to answer when the client's body failed, by why it did; else the client is gone.
-_M.ANSWERS = { ["too large"] = 413, ["invalid chunk"] = 400, ["timeout"] = 408 }
+_M.ANSWERS = { ["too large"] = 413, ["invalid chunk"] = 400, ["timeout"] = 408, ["the file was cut"] = 500 }
 
 -- What a failed body means for its upstream connection: a peer that stopped reading may have answered.
 local function on_pump_failure(r, connection, field, err)
@@ -184,7 +193,7 @@ end
 
 local function start_pump(r, connection, seconds)
     local pump = task.new(function()
-        local ok, field, err = pump_body(r, connection, seconds)
+        local ok, field, err = (r.body_file and pump_file or pump_body)(r, connection, seconds)
         if not ok then
             return on_pump_failure(r, connection, field, err)
         end
@@ -225,11 +234,12 @@ function _M.send(r, connection, peer)
     if data then
         out:put("Content-Length: ", #data, "\r\n\r\n", data)
         return send_out(connection, peer.send_timeout)
+    elseif r.body_file then
+        out:put("Content-Length: ", r.body_file.size, "\r\n\r\n")
     elseif not body then
         out:put(r.content_length and "Content-Length: 0\r\n\r\n" or "\r\n")
         return send_out(connection, peer.send_timeout)
-    end
-    if body.chunked then
+    elseif body.chunked then
         out:put("Transfer-Encoding: chunked\r\n\r\n")
     else
         out:put("Content-Length: ", r.content_length, "\r\n\r\n")

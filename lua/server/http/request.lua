@@ -24,7 +24,8 @@ local function reset(r)
     r.content_length, r.chunked, r.expect_continue = nil, false, false
     r.connection_close, r.connection_keep_alive, r.keepalive, r.nominated = false, false, false, nil
     r.headers.n = 0
-    r.body, r.body_data, r.body_read = nil, nil, false
+    r.body, r.body_data, r.body_read, r.body_discarded = nil, nil, false, false
+    r.body_file, r.body_draft = nil, nil
     r.start_time = now()
     -- what goes
     r.status = 0

@@ -88,7 +88,7 @@ def test_pipelined_requests_of_every_kind(app_server: Start) -> None:
 
 def test_a_pipeline_larger_than_all_buffers(app_server: Start) -> None:
     big = "x" * 60_000
-    with app_server(READ).connect() as client:
+    with app_server(READ, client_body_buffer_size=len(big)).connect() as client:
         for _ in range(3):
             client.send((POST + f"Content-Length: {len(big)}\r\n\r\n{big}") * 5)
             assert [len(client.response().text) for _ in range(5)] == [60_000] * 5

@@ -163,5 +163,6 @@ def test_pieces_pass_at_once(proxy: Proxy, upstream: Serve) -> None:
 
 def test_a_body_that_an_application_reads_is_as_large_as_it_may_be(proxy: Proxy) -> None:
     more = "content = function() ngx.req.read_body() ngx.say(#ngx.req.get_body_data()) end,"
-    server = proxy(1, more=more, client_max_body_size=50 * MEGABYTE)
+    size = 50 * MEGABYTE
+    server = proxy(1, more=more, client_max_body_size=size, client_body_buffer_size=size)
     assert server.ask(method="POST", body=b"x" * 50 * MEGABYTE).text == f"{50 * MEGABYTE}\n"
