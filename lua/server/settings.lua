@@ -27,4 +27,6 @@ return {
     socket_pool_size = 30,
     server_tokens = "pygw",
     regex_cache = 1024,
+    thread_pool = {}, -- name = {threads = 32, max_queue = 65536}: of ngx.run_worker_thread
+    worker_thread_vm_pool_size = 10,
 }

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import gevent
@@ -20,6 +21,7 @@ from pygw.hub.epoll import EpollHub
 from pygw.hub.timers import NgxTimers
 from pygw.vm.bridge import Bridge
 from pygw.vm.runtime import create_runtime
+from pygw.vm.worker_thread import WorkerThreads
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +34,19 @@ class StartError(Exception):
     """The Lua side could not start; the message says why, with a Lua traceback."""
 
 
-class Worker:
-    """One worker: serves `listen_fds` with the application until it is stopped.
+@dataclass(frozen=True)
+class Listener:
+    """A listening, non-blocking socket. tls: its connections begin with a TLS handshake."""
 
+    fd: int
+    tls: bool = False
+
+
+class Worker:
+    """One worker: serves `listeners` with the application until it is stopped.
+
+    listeners: the application knows them by their number, from 1 on; a bare descriptor is one of
+    plain HTTP. strict: put OpenResty's restrictions of what may be called in which phase in force.
     app: path of a Lua file that returns an application; None is the gateway (`apisix`).
     clock: the hub's clock; tests pass a VirtualClock. error_fd: where Lua's log lines go.
     calls, awaits: further bridge functions (see `Bridge`).
@@ -44,11 +56,12 @@ class Worker:
         self,
         settings: Settings,
         worker_id: int,
-        listen_fds: Sequence[int],
+        listeners: Sequence[Listener | int],
         app: str | None = None,
         *,
         clock: Clock | None = None,
         error_fd: int = 2,
+        strict: bool = False,
         calls: Mapping[str, Callable[..., Any]] | None = None,
         awaits: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
@@ -59,9 +72,13 @@ class Worker:
         self._started = Event()
         self._stopped = Event()
         self._failure: str | None = None
-        self._listen_fds = list(listen_fds)
-        self._config = boot_config(settings, worker_id, self._listen_fds, app, error_fd)
-        self.runtime = create_runtime(settings.lua_paths, settings.lua_cpaths, settings.plugin_dirs)
+        self._listeners = [each if isinstance(each, Listener) else Listener(each) for each in listeners]
+        self._config = boot_config(settings, worker_id, self._listeners, app, error_fd, strict)
+        new_runtime = partial(
+            create_runtime, settings.lua_paths, settings.lua_cpaths, settings.plugin_dirs
+        )
+        self.runtime = new_runtime()
+        self._threads = WorkerThreads(new_runtime)
         self.bridge = Bridge(
             self.runtime,
             self.hub,
@@ -72,7 +89,7 @@ class Worker:
                 "stopped": self._stopped.set,
                 **(calls or {}),
             },
-            {"resolve": _resolve, **(awaits or {})},
+            {"resolve": _resolve, "run_worker_thread": self._threads.run, **(awaits or {})},
         )
 
     def start(self) -> None:
@@ -93,11 +110,12 @@ class Worker:
                 gevent.sleep(_STOP_POLL)
         self.hub.stop()
         self.bridge.close_all()
+        self._threads.close()
 
     def stop(self, graceful: bool) -> None:
         """Begin to stop: at once, or after the requests that are under way. Returns immediately."""
-        for fd in self._listen_fds:  # the master's copy would keep its events coming
-            self.hub.remove_io(fd)
+        for listener in self._listeners:  # the master's copy would keep its events coming
+            self.hub.remove_io(listener.fd)
         self.bridge.stop(graceful)
 
     def _on_started(self, failure: str | None) -> None:
@@ -106,7 +124,12 @@ class Worker:
 
 
 def boot_config(
-    settings: Settings, worker_id: int, listen_fds: Sequence[int], app: str | None, error_fd: int
+    settings: Settings,
+    worker_id: int,
+    listeners: Sequence[Listener],
+    app: str | None,
+    error_fd: int,
+    strict: bool,
 ) -> dict[str, Any]:
     """What `start` of lua/server/main.lua wants to know."""
     return {
@@ -114,7 +137,8 @@ def boot_config(
         "count": settings.workers,
         "prefix": f"{settings.base}/",
         "app": app,
-        "listen_fds": list(listen_fds),
+        "listeners": [asdict(listener) for listener in listeners],
+        "strict": strict,
         "log_fd": error_fd,
         "log_level": _LEVELS.index(settings.error_log_level),
         "http": asdict(settings.http),
