@@ -1,0 +1,202 @@
+-- Owns the module ngx.ssl: certificates and keys of a TLS connection, and what is known of that.
+-- Source: lua-resty-core, ngx.ssl.
+local ffi = require "ffi"
+local address = require "server.address"
+local cdefs = require "server.cdefs"
+local certificate = require "server.tls.certificate"
+local current = require "server.current"
+local ssl = require "server.tls.library"
+
+local ffi_string = ffi.string
+local error, select, type = error, select, type
+
+local _M = {
+    version = "0.1.32",
+    SSL3_VERSION = 0x0300, TLS1_VERSION = 0x0301, TLS1_1_VERSION = 0x0302, TLS1_2_VERSION = 0x0303,
+    TLS1_3_VERSION = 0x0304,
+    parse_pem_cert = certificate.parse_pem_cert,
+    parse_der_cert = certificate.parse_der_cert,
+    parse_der_priv_key = certificate.parse_der_priv_key,
+    cert_pem_to_der = certificate.cert_pem_to_der,
+    priv_key_pem_to_der = certificate.priv_key_pem_to_der,
+}
+
+function _M.parse_pem_priv_key(pem)
+    return certificate.parse_pem_priv_key(pem)
+end
+
+-- The SSL * of the client's connection, or nil and an error text.
+local function connection_of()
+    local r = current.request
+    if not r then
+        error("no request found", 3)
+    end
+    local stream = r.stream
+    local connection = stream and stream.ssl
+    if not connection then
+        return nil, "bad request"
+    end
+    return connection
+end
+
+-- Drop the certificates and keys that the configuration has given the connection. Returns true, or nil and
+-- an error text.
+function _M.clear_certs()
+    local connection, err = connection_of()
+    if not connection then
+        return nil, err
+    end
+    ssl.SSL_certs_clear(connection)
+    return true
+end
+
+local function use_chain(chain, err, first, rest)
+    local connection, why = connection_of()
+    if not connection then
+        return nil, why
+    elseif not chain then
+        return nil, err
+    end
+    local failed = certificate.use_chain(connection, chain)
+    if failed then
+        return nil, failed == "empty" and "invalid certificate chain" or failed == "leaf" and first or rest
+    end
+    return true
+end
+
+local function use_key(key, err)
+    local connection, why = connection_of()
+    if not connection then
+        return nil, why
+    elseif not key then
+        return nil, err
+    elseif not certificate.use_key(connection, key) then
+        return nil, "SSL_use_PrivateKey() failed"
+    end
+    return true
+end
+
+-- Show this chain (of parse_…_cert) to the client. Returns true, or nil and an error text.
+function _M.set_cert(chain)
+    return use_chain(chain, "invalid certificate chain", "SSL_use_certificate() failed",
+        "SSL_add1_chain_cert() failed")
+end
+
+-- The key (of parse_…_priv_key) of the chain. Returns true, or nil and an error text.
+function _M.set_priv_key(key)
+    return use_key(key, "invalid private key")
+end
+
+-- The same with DER.
+function _M.set_der_cert(der)
+    local chain = certificate.parse_der_cert(der)
+    return use_chain(chain, "d2i_X509_bio() failed", "SSL_use_certificate() failed", "SSL_add0_chain_cert() failed")
+end
+
+function _M.set_der_priv_key(der)
+    return use_key(certificate.parse_der_priv_key(der), "d2i_PrivateKey_bio() failed")
+end
+
+-- The name that the client asks for (SNI); nil when it asks for none; nil and an error text.
+function _M.server_name()
+    local connection, err = connection_of()
+    if not connection then
+        return nil, err
+    end
+    local name = ssl.SSL_get_servername(connection, 0)
+    return name ~= nil and ffi_string(name) or nil
+end
+
+local function raw_address(sockaddr)
+    local family = sockaddr.family
+    if family == cdefs.AF_INET then
+        return ffi_string(sockaddr.in4.addr, 4), "inet"
+    elseif family == cdefs.AF_INET6 then
+        return ffi_string(sockaddr.in6.addr, 16), "inet6"
+    end
+    return ffi_string(sockaddr.un.path), "unix"
+end
+
+local sockaddr = ffi.new("union pygw_sockaddr")
+local size = ffi.new("unsigned int[1]")
+
+local function ask_address(ask)
+    local connection, err = connection_of()
+    if not connection then
+        return nil, err
+    end
+    size[0] = ffi.sizeof(sockaddr)
+    ffi.fill(sockaddr, ffi.sizeof(sockaddr))
+    ask(current.request.stream.fd, sockaddr, size)
+    return sockaddr
+end
+
+-- The address that the client speaks to: its bytes and "inet" or "inet6", or a path and "unix".
+-- Returns nil, nil and an error text when there is none.
+function _M.raw_server_addr()
+    local found, err = ask_address(ffi.C.getsockname)
+    if not found then
+        return nil, nil, err
+    end
+    return raw_address(found)
+end
+
+-- The client's address, in the same form.
+function _M.raw_client_addr()
+    local found, err = ask_address(ffi.C.getpeername)
+    if not found then
+        return nil, nil, err
+    end
+    return raw_address(found)
+end
+
+-- The port that the client speaks to, or nil and an error text.
+function _M.server_port()
+    local found, err = ask_address(ffi.C.getsockname)
+    if not found then
+        return nil, err
+    elseif found.family == cdefs.AF_UNIX then
+        return nil, "unix domain has no port"
+    end
+    return (select(2, address.format(found)))
+end
+
+-- The protocol as a number (one of the …_VERSION), or nil and an error text.
+function _M.get_tls1_version()
+    local connection, err = connection_of()
+    if not connection then
+        return nil, err
+    end
+    return ssl.SSL_version(connection)
+end
+
+local NAMES = {
+    [_M.SSL3_VERSION] = "SSLv3", [_M.TLS1_VERSION] = "TLSv1", [_M.TLS1_1_VERSION] = "TLSv1.1",
+    [_M.TLS1_2_VERSION] = "TLSv1.2", [_M.TLS1_3_VERSION] = "TLSv1.3",
+}
+
+-- Its name, or nil and an error text.
+function _M.get_tls1_version_str()
+    local number, err = _M.get_tls1_version()
+    if not number then
+        return nil, err
+    end
+    local name = NAMES[number]
+    if not name then
+        return nil, "unknown version"
+    end
+    return name
+end
+
+-- The SSL * of the client's connection for other FFI code, or nil and an error text.
+_M.get_req_ssl_pointer = connection_of
+
+-- Was the session of an SSL * an old one? Or nil and an error text.
+function _M.ssl_session_reused(connection)
+    if not connection or type(connection) ~= "cdata" then
+        return nil, "bad ssl"
+    end
+    return ssl.SSL_session_reused(connection) == 1
+end
+
+return _M
