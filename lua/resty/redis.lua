@@ -130,7 +130,7 @@ local function run(self, ...)
     local pipeline = rawget(self, "_pipeline")
     if pipeline then
         protocol.encode(pipeline, ...)
-        pipeline.count = pipeline.count + 1
+        self._pipelined = self._pipelined + 1
         return nil
     end
     local request = {}
@@ -184,7 +184,7 @@ end
 
 -- Commands are kept from here on until commit_pipeline(); those already kept are forgotten.
 function _M:init_pipeline()
-    self._pipeline = { count = 0 }
+    self._pipeline, self._pipelined = {}, 0
 end
 
 function _M:cancel_pipeline()
@@ -203,7 +203,7 @@ function _M:commit_pipeline()
         return nil, err
     end
     local replies = {}
-    for i = 1, pipeline.count do
+    for i = 1, self._pipelined do
         local reply, failure = read(self)
         if reply == nil then
             self._sock:close() -- what is still to come would be taken for other answers

@@ -14,6 +14,7 @@ int connect(int fd, const void *addr, unsigned int len);
 int accept4(int fd, void *addr, unsigned int *len, int flags);
 int bind(int fd, const void *addr, unsigned int len);
 int getsockname(int fd, void *addr, unsigned int *len);
+int getpeername(int fd, void *addr, unsigned int *len);
 int setsockopt(int fd, int level, int name, const void *value, unsigned int len);
 int getsockopt(int fd, int level, int name, void *value, unsigned int *len);
 int shutdown(int fd, int how);
@@ -38,8 +39,9 @@ union pygw_sockaddr {
 return {
     AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10,
     SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000,
-    SOL_SOCKET = 1, SO_ERROR = 4, SO_KEEPALIVE = 9, SO_LINGER = 13,
-    IPPROTO_TCP = 6, TCP_NODELAY = 1,
+    SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_ERROR = 4, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_KEEPALIVE = 9, SO_LINGER = 13,
+    IPPROTO_IP = 0, IP_BIND_ADDRESS_NO_PORT = 24,
+    IPPROTO_TCP = 6, TCP_NODELAY = 1, TCP_KEEPINTVL = 5, TCP_KEEPCNT = 6,
     MSG_PEEK = 0x2, MSG_NOSIGNAL = 0x4000, MSG_MORE = 0x8000,
     SHUT_WR = 1,
     EINTR = 4, EAGAIN = 11, EPIPE = 32, EMFILE = 24, ENFILE = 23,

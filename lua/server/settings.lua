@@ -25,6 +25,18 @@ return {
     socket_read_timeout = 60,
     socket_keepalive_timeout = 60,
     socket_pool_size = 30,
+    socket_log_errors = true,
+    resolver = "system", -- or "" for none, or nameservers as nginx's directive lists them
+    resolver_timeout = 30,
+    lua_ssl_protocols = "TLSv1 TLSv1.1 TLSv1.2 TLSv1.3", -- of cosockets, as all lua_ssl_…
+    lua_ssl_ciphers = "DEFAULT",
+    lua_ssl_verify_depth = 1,
+    lua_ssl_trusted_certificate = false, -- paths of PEM files
+    lua_ssl_crl = false,
+    lua_ssl_certificate = false,
+    lua_ssl_certificate_key = false,
+    lua_ssl_key_log = false,
+    lua_ssl_conf_command = false, -- {{name, value}, …} for SSL_CONF_cmd
     server_tokens = "pygw",
     regex_cache = 1024,
     thread_pool = {}, -- name = {threads = 32, max_queue = 65536}: of ngx.run_worker_thread

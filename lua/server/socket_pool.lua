@@ -1,16 +1,16 @@
 -- Owns the pools of idle cosocket connections: one per key and worker, bounded, the least recently used
 -- connection goes first; and the queue of those who wait for a place in a pool with a backlog.
+-- Source: the ngx_lua documentation, "tcpsock:connect" and "tcpsock:setkeepalive".
 local ffi = require "ffi"
 local bridge = require "server.bridge"
-local cdefs = require "server.cdefs"
 local clock = require "server.clock"
 local current = require "server.current"
-local streams = require "server.stream"
+local log = require "server.log"
 local task = require "server.task"
 
-local C = ffi.C
+local monotonic = clock.monotonic
 local ipairs, setmetatable, type = ipairs, setmetatable, type
-local remove = table.remove
+local insert, remove = table.insert, table.remove
 
 local Pool = {}
 Pool.__index = Pool
@@ -19,31 +19,35 @@ local _M = {}
 
 local pools = {}
 
--- The pool of that key, made on first use. size: idle connections at most (and, with a backlog, open ones).
--- backlog: how many connects may wait for a place; nil: no bound on open connections.
-function _M.get(key, size, backlog)
-    local pool = pools[key]
-    if not pool then
-        pool = setmetatable({
-            key = key, size = size, backlog = backlog, open = 0, idle = {}, queue = {},
-        }, Pool)
-        pools[key] = pool
-    end
+-- The pool of that key, or nil.
+function _M.get(key)
+    return pools[key]
+end
+
+-- Make the pool of that key. size: idle connections at most (and, with a backlog, open ones); backlog: how many
+-- connects may wait for a place, nil: no bound on open connections.
+function _M.create(key, size, backlog)
+    log.debug("lua tcp socket connection pool size: ", size, ", backlog: ", backlog or -1)
+    log.debug('lua tcp socket keepalive create connection pool for key "', key, '"')
+    local pool = setmetatable({ key = key, size = size, backlog = backlog, open = 0, idle = {}, queue = {} }, Pool)
+    pools[key] = pool
     return pool
 end
 
--- Give out an idle connection {stream, input, reused}, or the right to open one (true).
+-- Give out an idle connection {stream, input, reused, …}, or the right to open one (true).
 local function grant(self)
     local connection = remove(self.idle)
     if connection then
         connection.stream:set_idle(nil)
+        connection.reused = connection.reused + 1
+        log.debug("lua tcp socket get keepalive peer: using connection fd:", connection.stream.fd)
         return connection
     end
     self.open = self.open + 1
     return true
 end
 
--- Keep a connection for at most `seconds`.
+-- Keep a connection for at most `seconds`. It counts as one of the pool's from now on.
 function Pool:put(connection, seconds)
     local idle = self.idle
     if #idle >= self.size then
@@ -52,16 +56,20 @@ function Pool:put(connection, seconds)
         oldest.stream:close()
         self.open = self.open - 1
     end
+    if not connection.pool then
+        connection.pool = self
+        self.open = self.open + 1
+    end
     idle[#idle + 1] = connection
-    connection.pool = self
     connection.stream:set_idle(connection, seconds)
     return self:serve_next()
 end
 
--- A connection of this pool is gone.
+-- A connection of this pool is gone, or could not be made.
 function Pool:closed()
     self.open = self.open - 1
     if self.open == 0 and #self.queue == 0 then
+        log.debug('lua tcp socket keepalive: free connection pool for "', self.key, '"')
         pools[self.key] = nil
         return nil
     end
@@ -74,30 +82,22 @@ _M.Connection = Connection
 
 local one_byte = ffi.new("uint8_t[1]")
 
--- Why the connection cannot be kept for another use, or nil.
-function Connection:unfit()
+-- Whether the peer has said nothing since the connection was put away, nor ended it.
+function Connection:quiet()
     local stream = self.stream
-    if self.input.buffer then
-        return "unread data in buffer"
-    elseif not stream.readable then
-        return nil
+    if not stream.readable then
+        return true
     end
-    local n = C.pygw_recv(stream.fd, one_byte, 1, cdefs.MSG_PEEK)
-    if n == 0 then
-        return "closed"
-    elseif n > 0 then
-        return "connection in dubious state"
-    end
-    local errno = ffi.errno()
-    if errno ~= cdefs.EAGAIN then
-        return streams.error_text(errno)
-    end
-    stream.readable = false
-    return nil
+    local n, err = stream:recv(one_byte, 1)
+    return not n and err == "again"
 end
 
--- An idle connection got bytes, an end, or its timeout: each of them ends it.
-function Connection:on_idle_event()
+-- An idle connection heard something: its timeout, bytes or an end close it; a false alarm does not.
+function Connection:on_idle_event(stream)
+    if stream.read_deadline > monotonic() and self:quiet() then
+        return
+    end
+    log.debug("lua tcp socket keepalive close handler: fd:", stream.fd)
     local pool = self.pool
     for i = #pool.idle, 1, -1 do
         if pool.idle[i] == self then
@@ -105,7 +105,7 @@ function Connection:on_idle_event()
             break
         end
     end
-    self.stream:close()
+    stream:close()
     return pool:closed()
 end
 
@@ -150,9 +150,11 @@ function Pool:acquire(socket, seconds)
     if #self.queue >= self.backlog then
         return nil, "too many waiting connect operations"
     end
+    log.debug('lua tcp socket queue connect operation for connection pool "', self.key, '", connections: ',
+        self.open + #self.queue + 1)
     local place = setmetatable({ task = current.task, pool = self }, Place)
-    self.queue[#self.queue + 1] = place
-    place.timer = bridge.call_at(clock.monotonic() + seconds, place)
+    insert(self.queue, place)
+    place.timer = bridge.call_at(monotonic() + seconds, place)
     socket.place = place
     local granted, err = task.wait(place)
     socket.place = nil

@@ -8,12 +8,12 @@ local bridge = require "server.bridge"
 local cdefs = require "server.cdefs"
 local clock = require "server.clock"
 local current = require "server.current"
+local error_text = require("server.errno").text
 local task = require "server.task"
 
 local C = ffi.C
 local band = bit.band
 local ffi_errno = ffi.errno
-local ffi_string = ffi.string
 local monotonic = clock.monotonic
 local resume = task.resume
 local task_wait = task.wait
@@ -32,13 +32,9 @@ Stream.__index = Stream
 -- Whatever has on_event(self, events), by descriptor.
 local by_fd = {}
 
-local _M = { by_fd = by_fd }
+local _M = { by_fd = by_fd, Stream = Stream }
 
--- errno as the C library names it, lower-cased as nginx logs and ngx_lua returns it.
-local function error_text(errno)
-    return ffi_string(C.strerror(errno)):lower()
-end
-_M.error_text = error_text
+_M.error_text = error_text -- errno -> text
 
 -- A stream over a connected or connecting non-blocking descriptor, which it owns from now on.
 function _M.new(fd)

@@ -1,12 +1,13 @@
 -- Owns ngx.socket. Source: the ngx_lua documentation, "ngx.socket.*".
 local cosocket = require "server.cosocket"
+local udp = require "server.udp"
 
-local socket = { tcp = cosocket.tcp, stream = cosocket.tcp }
+local socket = { tcp = cosocket.tcp, stream = cosocket.tcp, udp = udp.udp }
 
 -- Returns a connected socket, or nil and an error text.
-function socket.connect(host, port, options)
+function socket.connect(...)
     local sock = cosocket.tcp()
-    local ok, err = sock:connect(host, port, options)
+    local ok, err = sock:connect(...)
     if not ok then
         return nil, err
     end

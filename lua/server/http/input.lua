@@ -59,6 +59,14 @@ function Input:fill(seconds)
     return n, err
 end
 
+-- What is unused: a pointer and a count, or nil when there is nothing.
+function Input:peek()
+    local buffer = self.buffer
+    if buffer then
+        return buffer + self.pos, self.len - self.pos
+    end
+end
+
 -- Mark n bytes as used. They are gone already when the stream was closed while they were in use.
 function Input:advance(n)
     if not self.buffer then
