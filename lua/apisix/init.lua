@@ -1,6 +1,5 @@
--- Owns the application: the phases of nginx as APISIX's functions, tied together. What a phase does stands
--- in apisix/http/ and apisix/plugin/. The server runs this table; plugins may replace its functions.
--- Mirrors apisix (init.lua).
+-- Owns the phases of nginx as APISIX's functions, tied together. What a phase does stands in apisix/http/ and
+-- apisix/plugin/; apisix/application.lua gives them to the server. Mirrors apisix (init.lua).
 local access = require "apisix.http.access"
 local balancer = require "apisix.balancer"
 local consumer = require "apisix.consumer"
@@ -8,7 +7,6 @@ local consumer_group = require "apisix.consumer_group"
 local core = require "apisix.core"
 local global_rules = require "apisix.global_rules"
 local http_upstream = require "apisix.http.upstream"
-local nginx = require "apisix.http.variables"
 local plugin = require "apisix.plugin"
 local plugin_config = require "apisix.plugin_config"
 local response = require "apisix.http.response"
@@ -26,7 +24,7 @@ local tablepool = core.tablepool
 local run_global_rules = plugin.run_global_rules
 local run_plugin = plugin.run_plugin
 
-local _M = { version = 0.4, variables = nginx.variables, proxy = nginx.proxy }
+local _M = { version = 0.4 }
 
 -- One phase of the global rules, then of the route's plugins. Returns the context, and whether any of the
 -- route's plugins was run; nothing when there is no context (the request never came to a route).
@@ -162,40 +160,6 @@ function _M.http_log_phase()
     end
     common_phase("log")
     release(api_ctx)
-end
-
--- The server's names for the phases. They look the functions up at each call, so that a plugin may replace
--- one while the worker runs.
-function _M.init()
-    return _M.http_init()
-end
-
-function _M.init_worker()
-    return _M.http_init_worker()
-end
-
-function _M.access()
-    return _M.http_access_phase()
-end
-
-function _M.balancer()
-    return _M.http_balancer_phase()
-end
-
-function _M.header_filter()
-    return _M.http_header_filter_phase()
-end
-
-function _M.body_filter()
-    return _M.http_body_filter_phase()
-end
-
-function _M.log()
-    return _M.http_log_phase()
-end
-
-function _M.exit_worker()
-    return _M.http_exit_worker()
 end
 
 return _M

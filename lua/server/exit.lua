@@ -9,15 +9,16 @@ local function leave(running)
         running.dead = true
         task.kill(r.task)
     end
-    if not r.conn then -- a timer: its run ends here
+    if not r.restart then -- a timer: its run ends here
         return r.task.on_done(r.task, true)
     end
-    local code = r.exit_code
-    return require("server.http.connection").restart(r.conn, require("server.http.handler").exit, code)
+    return r:restart(r.exit_action or require("server.http.handler").exit, r.exit_code)
 end
 
--- End the present phase (code < 200) or the request (ngx.exit). Does not return.
-return function(code)
-    current.request.exit_code = code
+-- End the present phase (code < 200) or the request (ngx.exit). action: what the request goes on with, a
+-- function(r, code); nil: the handler's exit(). Does not return.
+return function(code, action)
+    local r = current.request
+    r.exit_code, r.exit_action = code, action
     return task.leave(leave)
 end

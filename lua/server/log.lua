@@ -48,7 +48,7 @@ end
 -- What the line was about, as nginx's log handlers say it. r: nil outside of any request.
 local function context(r)
     if r and r.remote_addr then
-        return ", client: " .. r.remote_addr .. ", server: " .. (r.server_name or "")
+        return ", client: " .. r.remote_addr .. ", server: " .. (r.server and r.server.name or "")
             .. (r.method and request_context(r) or "")
     end
     local phase = r and r.phase or current.task and phases.global or "init"

@@ -3,9 +3,11 @@ require "ngx.api"
 require "server.python_plugins" -- it adds entries
 local bridge = require "server.bridge"
 local connection = require "server.http.connection"
+local contract = require "server.contract"
 local identity = require "server.identity"
 local log = require "server.log"
 local phases = require "server.phases"
+local servers = require "server.http.servers"
 local settings = require "server.settings"
 local streams = require "server.stream"
 local task = require "server.task"
@@ -30,32 +32,16 @@ local function load_app(path)
         end
         return chunk()
     end
-    return require "apisix"
-end
-
-local KNOWN = {
-    init = true, init_worker = true, ssl_certificate = true, rewrite = true, access = true, balancer = true,
-    content = true, header_filter = true, body_filter = true, log = true, exit_worker = true,
-}
-
-local function check_app(app)
-    if type(app) ~= "table" then
-        error("the application must return a table of phase handlers, not " .. type(app), 0)
-    end
-    for name in pairs(KNOWN) do
-        if app[name] ~= nil and type(app[name]) ~= "function" then
-            error("the application's '" .. name .. "' must be a function, not " .. type(app[name]), 0)
-        end
-    end
-    if not (app.content or app.balancer) then
-        error("the application has neither a 'content' nor a 'balancer' handler: nothing would answer", 0)
-    end
-    return app
+    return require "apisix.application"
 end
 
 local function boot(config)
-    local app = check_app(load_app(config.app))
-    phases.app = app
+    local app = contract.check(load_app(config.app))
+    for name, value in pairs(app.settings or {}) do
+        settings[name] = value
+    end
+    phases.app, phases.strict = app, config.strict
+    servers.build(app, #config.listeners)
     phases.global = "init"
     if app.init then
         app.init()
@@ -64,14 +50,14 @@ local function boot(config)
     if app.init_worker then
         app.init_worker()
     end
-    for _, fd in ipairs(config.listen_fds) do
-        connection.listen(fd)
+    for number, listener in ipairs(config.listeners) do
+        connection.listen(listener, servers.site(number))
     end
 end
 
--- Start the worker. config: {id, count, prefix, app (a path, nil: apisix), listen_fds, log_fd, log_level,
--- http (overrides of server.settings), shared_dicts (name -> bytes)}. bridge.call.started hears nil, or
--- why it failed.
+-- Start the worker. config: {id, count, prefix, app (a path, nil: apisix), listeners (array of {fd, tls}),
+-- strict (OpenResty's restrictions by phase), log_fd, log_level, http (overrides of server.settings),
+-- shared_dicts (name -> bytes)}. bridge.call.started hears nil, or why it failed.
 function _M.start(config)
     identity.id, identity.count, identity.prefix = config.id, config.count, config.prefix
     log.fd, log.level = config.log_fd, config.log_level

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -34,9 +34,19 @@ class StartError(Exception):
     """The Lua side could not start; the message says why, with a Lua traceback."""
 
 
-class Worker:
-    """One worker: serves `listen_fds` with the application until it is stopped.
+@dataclass(frozen=True)
+class Listener:
+    """A listening, non-blocking socket. tls: its connections begin with a TLS handshake."""
 
+    fd: int
+    tls: bool = False
+
+
+class Worker:
+    """One worker: serves `listeners` with the application until it is stopped.
+
+    listeners: the application knows them by their number, from 1 on; a bare descriptor is one of
+    plain HTTP. strict: put OpenResty's restrictions of what may be called in which phase in force.
     app: path of a Lua file that returns an application; None is the gateway (`apisix`).
     clock: the hub's clock; tests pass a VirtualClock. error_fd: where Lua's log lines go.
     calls, awaits: further bridge functions (see `Bridge`).
@@ -46,11 +56,12 @@ class Worker:
         self,
         settings: Settings,
         worker_id: int,
-        listen_fds: Sequence[int],
+        listeners: Sequence[Listener | int],
         app: str | None = None,
         *,
         clock: Clock | None = None,
         error_fd: int = 2,
+        strict: bool = False,
         calls: Mapping[str, Callable[..., Any]] | None = None,
         awaits: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
@@ -61,8 +72,10 @@ class Worker:
         self._started = Event()
         self._stopped = Event()
         self._failure: str | None = None
-        self._listen_fds = list(listen_fds)
-        self._config = boot_config(settings, worker_id, self._listen_fds, app, error_fd)
+        self._listeners = [
+            each if isinstance(each, Listener) else Listener(each) for each in listeners
+        ]
+        self._config = boot_config(settings, worker_id, self._listeners, app, error_fd, strict)
         new_runtime = partial(
             create_runtime, settings.lua_paths, settings.lua_cpaths, settings.plugin_dirs
         )
@@ -103,8 +116,8 @@ class Worker:
 
     def stop(self, graceful: bool) -> None:
         """Begin to stop: at once, or after the requests that are under way. Returns immediately."""
-        for fd in self._listen_fds:  # the master's copy would keep its events coming
-            self.hub.remove_io(fd)
+        for listener in self._listeners:  # the master's copy would keep its events coming
+            self.hub.remove_io(listener.fd)
         self.bridge.stop(graceful)
 
     def _on_started(self, failure: str | None) -> None:
@@ -113,7 +126,12 @@ class Worker:
 
 
 def boot_config(
-    settings: Settings, worker_id: int, listen_fds: Sequence[int], app: str | None, error_fd: int
+    settings: Settings,
+    worker_id: int,
+    listeners: Sequence[Listener],
+    app: str | None,
+    error_fd: int,
+    strict: bool,
 ) -> dict[str, Any]:
     """What `start` of lua/server/main.lua wants to know."""
     return {
@@ -121,7 +139,8 @@ def boot_config(
         "count": settings.workers,
         "prefix": f"{settings.base}/",
         "app": app,
-        "listen_fds": list(listen_fds),
+        "listeners": [asdict(listener) for listener in listeners],
+        "strict": strict,
         "log_fd": error_fd,
         "log_level": _LEVELS.index(settings.error_log_level),
         "http": asdict(settings.http),

@@ -1,11 +1,13 @@
 """The process behind `app_server`: one worker with one Lua application, driven by lines on stdin.
 
-    python app_child.py APP VIRTUAL   APP: path of the Lua file; VIRTUAL: 1 for a virtual clock
+    python app_child.py OPTIONS   a JSON object: app (path of the Lua file), virtual (the clock),
+                                  listeners (how many), strict
 
-It prints the port when it serves, and "ok …" for each line done: "advance SECONDS" (virtual clock),
-"connections", "quit" (drain). It ends when stdin does, so that it never outlives the test.
+It prints the ports when it serves, and "ok …" for each line done: "advance SECONDS" (virtual
+clock), "connections", "quit" (drain). It ends when stdin does, so that it never outlives the test.
 """
 
+import json
 import os
 import socket
 import sys
@@ -51,15 +53,22 @@ def obey(worker: Worker, clock: Any, obeyed: Event) -> None:
     worker.stop(graceful=False)
 
 
-def main() -> None:
-    path, virtual = sys.argv[1:]
-    clock = VirtualClock() if virtual == "1" else Clock()
+def listening() -> socket.socket:
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     listener.setblocking(False)
-    worker = Worker(load(), 0, [listener.fileno()], path, clock=clock)
+    return listener
+
+
+def main() -> None:
+    options = json.loads(sys.argv[1])
+    clock = VirtualClock() if options["virtual"] else Clock()
+    listeners = [listening() for _ in range(options["listeners"])]
+    fds = [listener.fileno() for listener in listeners]
+    worker = Worker(load(), 0, fds, options["app"], clock=clock, strict=options["strict"])
     worker.start()
-    print(listener.getsockname()[1], flush=True)
-    listener.detach()  # the worker closes it
+    print(*[listener.getsockname()[1] for listener in listeners], flush=True)
+    for listener in listeners:
+        listener.detach()  # the worker closes it
     obeyed = Event()
     obeyed.set()
     gevent.spawn(obey, worker, clock, obeyed)

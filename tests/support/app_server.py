@@ -65,17 +65,20 @@ class Log:
 
 
 class AppServer:
-    """A worker that serves. `port`, `pid`, `log`; `connect()` and `ask()` speak to it."""
+    """A worker that serves. `port` (`ports`: of all its listeners), `pid`, `log`; `connect()` and
+    `ask()` speak to it.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self.pid = process.pid
         self.log = Log(process.stderr)
-        port = self._answer()
-        if not port.isdigit():
+        ports = self._answer().split()
+        if not ports or not ports[0].isdigit():
             self.stop()
             raise AssertionError(f"the worker did not start:\n{self.log.text}")
-        self.port = int(port)
+        self.ports = [int(port) for port in ports]
+        self.port = self.ports[0]
 
     def _answer(self) -> str:
         assert self._process.stdout
@@ -107,13 +110,16 @@ class AppServer:
         """Begin to drain."""
         self._tell("quit")
 
-    def connect(self, buffer: int | None = None) -> Client:
-        """A connection to it. buffer: size in bytes of the client's receive buffer."""
+    def connect(self, buffer: int | None = None, listener: int = 0) -> Client:
+        """A connection to it. buffer: size in bytes of the client's receive buffer.
+
+        listener: which of its ports.
+        """
         plain = socket.socket()
         if buffer:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         plain.settimeout(PATIENCE)
-        plain.connect(("127.0.0.1", self.port))
+        plain.connect(("127.0.0.1", self.ports[listener]))
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return Client(plain)
 
@@ -157,18 +163,32 @@ def _lua(value: object) -> str:
 
 
 @contextlib.contextmanager
-def running_app(source: str, *, virtual: bool = False, **settings: Any) -> Iterator[AppServer]:
+def running_app(
+    source: str,
+    *,
+    virtual: bool = False,
+    listeners: int = 1,
+    strict: bool = False,
+    **settings: Any,
+) -> Iterator[AppServer]:
     """Run the application `source` (Lua text that returns its table of phases).
 
-    virtual: time stands still until `advance`. settings: of lua/server/settings.lua.
+    virtual: time stands still until `advance`. listeners: how many. strict: OpenResty's
+    restrictions by phase are in force. settings: of lua/server/settings.lua.
     """
     # On the first line, so that the lines of `source` keep their numbers.
     pairs = " ".join(f"s.{name} = {_lua(value)}" for name, value in settings.items())
     with tempfile.TemporaryDirectory() as directory:
         app = Path(directory) / "app.lua"
         app.write_text(f'do local s = require "server.settings" {pairs} end {source}', "latin-1")
+        options = {
+            "app": str(app),
+            "virtual": virtual,
+            "listeners": listeners,
+            "strict": strict,
+        }
         process = subprocess.Popen(
-            [sys.executable, str(CHILD), str(app), "1" if virtual else "0"],
+            [sys.executable, str(CHILD), json.dumps(options)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -4,6 +4,8 @@ local current = require "server.current"
 local headers = require "server.http.headers"
 
 local lower, clean, clean_name = headers.lower, headers.clean, headers.clean_name
+local exit_request = require "server.exit"
+
 local error, type, tostring, tonumber, ipairs, pairs = error, type, tostring, tonumber, ipairs, pairs
 local byte, find, gsub = string.byte, string.find, string.gsub
 local decode_uri_args = require("ngx.api.querystring").decode_uri_args
@@ -52,8 +54,7 @@ function req.start_time()
 end
 
 function req.is_internal()
-    request()
-    return false
+    return request().internal
 end
 
 -- Returns a table of the request's fields (a repeated one is an array), with case-insensitive look-up
@@ -131,7 +132,9 @@ function req.set_uri_args(args)
     r.uri_changed = true
 end
 
--- Set the (decoded) path. jump: start location matching anew, which needs named locations: not here.
+local JUMPS = { rewrite = true, server_rewrite = true }
+
+-- Set the (decoded) path. jump: leave the rewrite phase and look for the location anew; does not return then.
 function req.set_uri(path, jump, binary)
     local r = request()
     if type(path) ~= "string" then
@@ -148,11 +151,16 @@ function req.set_uri(path, jump, binary)
                 :format(byte(path, bad), shown), 2)
         end
     end
-    if jump then
-        error("ngx.req.set_uri with jump is not supported: an application has no locations to match", 2)
+    if jump and not JUMPS[r.phase] then
+        error("API disabled in the context of " .. r.phase .. "_by_lua*", 2)
+    elseif jump and r.pending > 0 then
+        error("attempt to abort with pending subrequests", 2)
     end
     r.uri = path
-    r.uri_changed = true
+    r.uri_changed, r.internal = true, true
+    if jump then
+        return exit_request(0, require("server.http.handler").jump)
+    end
 end
 
 -- The request line and fields as text; without the request line when no_line.

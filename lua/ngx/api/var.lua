@@ -18,7 +18,7 @@ local var = setmetatable({}, {
         local r = request()
         if type(name) ~= "string" then
             if type(name) == "number" then
-                return nil -- captures of a location's regex: there are none
+                return r.captures and r.captures[name] or nil
             end
             error("bad variable name", 2)
         end

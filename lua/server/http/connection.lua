@@ -117,13 +117,13 @@ local function on_done(main, ok, err)
     if conn.failures > FAILURES_MAX or r.stage == "" then -- failing for ever, or outside of any request
         return close(conn)
     end
-    return _M.restart(conn, handler.fail)
+    return r:restart(handler.fail)
 end
 
--- Give the connection a new task that begins with action(r, argument). The old one never runs again,
+-- Give r's connection a new task that begins with action(r, argument). The old one never runs again,
 -- whoever may still hold it.
-function _M.restart(conn, action, argument)
-    local r = conn.request
+local function restart(r, action, argument)
+    local conn = r.conn
     local main = task.new(function()
         return go_on(conn, action, argument)
     end, r, on_done)
@@ -133,13 +133,14 @@ function _M.restart(conn, action, argument)
 end
 
 -- Serve a freshly accepted descriptor.
-local function adopt(fd, sockaddr)
+local function adopt(listener, fd, sockaddr)
     serial = serial + 1
     local host, port = address.format(sockaddr)
     local stream = streams.new(fd)
     local conn = {
         serial = serial, stream = stream, input = inputs.new(stream), requests = 0, waiting = true,
         remote_addr = host, remote_port = port, out = buffer.new(), failed_at = -1, failures = 0,
+        site = listener.site,
     }
     local main = task.new(function()
         return serve(conn)
@@ -147,6 +148,7 @@ local function adopt(fd, sockaddr)
     main.conn = conn
     conn.task = main
     conn.request = requests.new(conn)
+    conn.request.restart = restart
     open[conn] = true
     open_count = open_count + 1
     task.resume(main)
@@ -169,7 +171,7 @@ local function accept_round(self)
         sockaddr_size[0] = ffi.sizeof(sockaddr)
         local fd = C.accept4(self.fd, sockaddr, sockaddr_size, ACCEPT_FLAGS)
         if fd >= 0 then
-            adopt(fd, sockaddr)
+            adopt(self, fd, sockaddr)
         else
             local errno = ffi.errno()
             if errno == cdefs.EAGAIN then
@@ -198,11 +200,13 @@ Listener.on_timer = accept_some
 
 local listeners = {}
 
--- Accept connections on a listening, non-blocking descriptor.
-function _M.listen(fd)
+-- Accept connections on a listener: {fd (listening, non-blocking), tls}. site: what answers there, of
+-- server.http.servers.
+function _M.listen(config, site)
+    local fd = config.fd
     local one = ffi.new("int[1]", 1)
     C.setsockopt(fd, cdefs.IPPROTO_TCP, cdefs.TCP_NODELAY, one, 4) -- inherited by what it accepts
-    local listener = setmetatable({ fd = fd, closed = false }, Listener)
+    local listener = setmetatable({ fd = fd, tls = config.tls, site = site, closed = false }, Listener)
     listeners[#listeners + 1] = listener
     streams.by_fd[fd] = listener
     bridge.call.add_io(fd)

@@ -3,14 +3,21 @@
 local clock = require "server.clock"
 local cosocket = require "server.cosocket"
 local light_threads = require "server.light_threads"
+local location_match = require "server.http.location_match"
+local log = require "server.log"
 local output = require "server.http.output"
 local phases = require "server.phases"
 local proxy = require "server.http.proxy"
+local redirects = require "server.http.redirects"
 local request_body = require "server.http.request_body"
+local servers = require "server.http.servers"
 local task = require "server.task"
 
+local choose, find_location = servers.choose, location_match.find
 local run_phase = phases.run
 
+local byte = string.byte
+local AT = 64
 local OK, ERROR, DECLINED, AGAIN, DONE = 0, -1, -5, -2, -4
 
 local _M = {}
@@ -47,39 +54,67 @@ local function finish(r)
     return log_phase(r)
 end
 
-local function content(r)
-    r.stage = "content"
-    if r.uri == "*" then
-        output.send_page(r, r.method == "OPTIONS" and 204 or 400)
-    elseif phases.app.content then
-        run_phase(r, "content")
-        light_threads.join_all(r)
-    elseif phases.app.balancer then
-        proxy.run(r)
-        return log_phase(r)
+local go_on_at
+
+-- Answer with a status and the page that belongs to it: the application's own, or the server's.
+-- detail: replaces the title on the latter, or nil.
+local function answer(r, code, detail)
+    if r.parent then
+        output.end_subrequest(r, code)
+    elseif r.location.error_pages and redirects.has_page(r, code) then
+        return go_on_at(r, redirects.to_page(r, code))
     else
-        output.send_page(r, 404)
+        output.send_page(r, code, detail)
     end
-    return finish(r)
+    return log_phase(r)
 end
 
-local function access(r)
-    r.stage = "access"
-    if phases.app.access then
-        run_phase(r, "access")
+local function content(r)
+    r.stage = "content"
+    local location = r.location
+    if r.uri == "*" then
+        return answer(r, r.method == "OPTIONS" and 204 or 400)
+    elseif location.content then
+        run_phase(r, "content")
         light_threads.join_all(r)
-        if r.header_sent then -- the access phase made the response itself
+        return finish(r)
+    elseif location.balancer then
+        local code = proxy.run(r)
+        if code then
+            return answer(r, code)
+        end
+        return log_phase(r)
+    end
+    return answer(r, 404)
+end
+
+local function precontent(r)
+    if r.location.precontent then
+        r.stage = "precontent"
+        run_phase(r, "precontent")
+        light_threads.join_all(r)
+        if r.header_sent then
             return finish(r)
         end
     end
     return content(r)
 end
 
--- Run a request whose head has been read.
-function _M.run(r)
-    local app = phases.app
-    r.stage = "rewrite"
-    if app.rewrite then
+local function access(r)
+    if r.location.access and not r.parent then
+        r.stage = "access"
+        run_phase(r, "access")
+        light_threads.join_all(r)
+        if r.header_sent then -- the access phase made the response itself
+            return finish(r)
+        end
+    end
+    return precontent(r)
+end
+
+local function rewrite(r)
+    if r.location.rewrite then
+        r.stage = "rewrite"
         run_phase(r, "rewrite")
         light_threads.join_all(r)
         if r.header_sent then
@@ -88,6 +123,71 @@ function _M.run(r)
     end
     return access(r)
 end
+
+-- The location of r is known.
+local function enter(r)
+    local location = r.location
+    r.settings, r.default_type = location.settings, location.default_type
+    local limit, length = location.settings.client_max_body_size, r.content_length
+    if length and limit > 0 and length > limit and not r.parent then
+        log.err("client intended to send too large body: ", length, " bytes")
+        r.stage = "content"
+        return answer(r, 413)
+    end
+    return rewrite(r)
+end
+
+local function locate(r)
+    local location, _, lacks_slash = find_location(r.server.level, r.uri, r)
+    r.location = location or r.server.unmatched
+    if location and location.internal and not r.internal then
+        r.stage = "content"
+        return answer(r, 404)
+    elseif lacks_slash then
+        r.stage = "content"
+        r.resp:set("location", "Location", redirects.absolute(r, location.path))
+        return answer(r, 301)
+    end
+    return enter(r)
+end
+
+-- r.location is that of the server as a whole.
+local function server_rewrite(r)
+    if r.location.server_rewrite then
+        r.stage = "server_rewrite"
+        run_phase(r, "server_rewrite")
+        light_threads.join_all(r)
+        if r.header_sent then
+            return finish(r)
+        end
+    end
+    return locate(r)
+end
+
+-- Go on where a redirect led to: "uri", "name", "answer" with a status; nil with one: it failed.
+function go_on_at(r, where, code)
+    if where == "uri" then
+        return server_rewrite(r)
+    elseif where == "name" then
+        return enter(r)
+    end
+    return answer(r, code)
+end
+
+-- Run a request whose head has been read.
+function _M.run(r)
+    local home = r.home
+    if home then -- there is but one location
+        r.location = home
+        return enter(r)
+    end
+    local server = choose(r.conn.site, r)
+    r.server, r.location, r.settings = server, server.outer, server.outer.settings
+    return server_rewrite(r)
+end
+
+-- Run a subrequest that was made ready.
+_M.run_subrequest = server_rewrite
 
 -- Answer a request that never came to its phases (it was malformed, or too late).
 function _M.refuse(r, code, detail)
@@ -125,47 +225,69 @@ local function drop(r, code)
     return log_phase(r)
 end
 
--- Go on after the application called ngx.exit(code) in one of the request's phases.
-function _M.exit(r, code)
+-- What ran of r when it was left is over.
+local function abandon(r)
     light_threads.kill_all(r)
     drop_upstream(r)
-    local stage = r.stage
-    r.phase = stage
+    r.phase = r.stage
+end
+
+-- Where a stage that ended well leads to.
+local NEXT = { server_rewrite = locate, rewrite = access, access = precontent, precontent = content }
+local WELL = { [OK] = true, [DECLINED] = true, [AGAIN] = true, [DONE] = true }
+
+-- Go on after the application called ngx.exit(code) in one of the request's phases.
+function _M.exit(r, code)
+    abandon(r)
     if code == ERROR or SILENT[code] then
         return drop(r, code == ERROR and (r.status ~= 0 and r.status or 500) or code)
     end
     if code >= 200 and not r.header_sent then
         if code >= 300 or code == 204 then
-            output.send_page(r, code)
+            return answer(r, code)
         elseif r.status == 0 then
             r.status = code
         end
         return finish(r)
     end
-    if r.header_sent or stage == "content" then
-        return finish(r)
-    end
-    if stage == "rewrite" and (code == OK or code == DECLINED or code == AGAIN or code == DONE) then
-        return access(r)
-    elseif stage == "access" then
-        return content(r)
+    local after = not r.header_sent and NEXT[r.stage]
+    if after and (WELL[code] or r.stage == "access") then
+        return after(r)
     end
     return finish(r)
 end
 
+-- Go on after ngx.exec: at a URI with args (nil: none), or at the named location "@name".
+function _M.exec(r, target, args)
+    abandon(r)
+    if byte(target) == AT then
+        local ok, code = redirects.to_name(r, target)
+        return go_on_at(r, ok and "name", code)
+    end
+    local ok, code = redirects.to_uri(r, target, args)
+    return go_on_at(r, ok and "uri", code)
+end
+
+-- Go on after the rewrite phase has changed the URI for a new search of the location.
+function _M.jump(r)
+    local counts = r.stage ~= "server_rewrite" -- there, no location was found yet
+    abandon(r)
+    if counts then
+        local ok, code = redirects.jump(r)
+        if not ok then
+            return answer(r, code)
+        end
+    end
+    return locate(r)
+end
+
 -- Go on after an error that no application code caught: 500, or an answer that ends before its end.
 function _M.fail(r)
-    light_threads.kill_all(r)
-    drop_upstream(r)
+    local in_filter = r.phase == "header_filter" or r.phase == "body_filter"
+    abandon(r)
     r.filter_exit = nil
     if r.stage == "log" then
         return over(r)
-    end
-    if r.phase == "header_filter" or r.phase == "body_filter" then
-        r.skip_body_filter = true
-        r.phase = "header_filter" -- do not run the filter that failed once more
-    else
-        r.phase = r.stage
     end
     if r.header_sent and r.bytes_sent == 0 then -- all of it is still here
         r.out:reset()
@@ -175,10 +297,13 @@ function _M.fail(r)
     if r.header_sent then
         r.truncated, r.keepalive = true, false
         output.flush(r)
-    else
-        output.send_page(r, 500)
+        return log_phase(r)
+    elseif in_filter then
+        r.skip_body_filter = true
+        r.phase = "header_filter" -- do not run the filter that failed once more
+        r.error_page = true
     end
-    return log_phase(r)
+    return answer(r, 500)
 end
 
 return _M

@@ -51,7 +51,7 @@ local CLOSING = { [400] = true, [413] = true, [414] = true, [500] = true, [501] 
 
 -- Make r a response with an error's (or redirect's) page. Returns the page.
 local function become_page(r, code, detail)
-    r.status = code
+    r.status, r.error_status = code, nil
     if CLOSING[code] then
         r.keepalive = false
     end
@@ -85,7 +85,9 @@ function _M.send_headers(r)
     if r.header_sent then
         return
     end
-    if r.status == 0 then
+    if r.error_status then -- that of the error whose page this is
+        r.status, r.error_status = r.error_status, nil
+    elseif r.status == 0 then
         r.status = 200
     end
     if r.phase ~= "header_filter" then
@@ -95,7 +97,7 @@ function _M.send_headers(r)
     if r.filter_exit then
         return exit_in_filter(r)
     end
-    r.body_filtered = phases.app.body_filter ~= nil and not r.skip_body_filter
+    r.body_filtered = r.location.body_filter ~= nil and not r.skip_body_filter
     head.write(r)
 end
 

@@ -1,12 +1,10 @@
 -- Owns the proxying of a request: picking a peer (balancer phase), trying it, the next one when it
 -- fails, and the way of the response back. The upstream request itself is written by proxy_request.
 local clock = require "server.clock"
-local output = require "server.http.output"
 local phases = require "server.phases"
 local proxy_request = require "server.http.proxy_request"
 local proxy_response = require "server.http.proxy_response"
 local response_parser = require "server.http.response_parser"
-local settings = require "server.settings"
 local upstreams = require "server.http.upstreams"
 local log = require "server.log"
 
@@ -38,9 +36,9 @@ local function fresh_balancer(r)
     balancer.host, balancer.port, balancer.key, balancer.name = nil, nil, nil, nil
     balancer.more_tries, balancer.failure, balancer.failure_code = 0, nil, nil
     balancer.exit_code, balancer.keepalive_timeout, balancer.keepalive_requests = nil, nil, nil
-    balancer.connect_timeout = settings.proxy_connect_timeout
-    balancer.send_timeout = settings.proxy_send_timeout
-    balancer.read_timeout = settings.proxy_read_timeout
+    balancer.connect_timeout = r.settings.proxy_connect_timeout
+    balancer.send_timeout = r.settings.proxy_send_timeout
+    balancer.read_timeout = r.settings.proxy_read_timeout
     return balancer
 end
 
@@ -78,7 +76,7 @@ local INTERIM_MAX = 32 -- 1xx responses before the final one
 local function read_final_head(r, connection, seconds, interim)
     local received = r.upstream_headers
     received.n = 0
-    local code, minor = read_head(connection.input, received, settings.proxy_header_size, seconds)
+    local code, minor = read_head(connection.input, received, r.settings.proxy_header_size, seconds)
     if code and (code >= 200 or code == 101) then
         return code, minor
     elseif not code and not (minor == "timeout" and r.pump and not r.pump.dead) then
@@ -112,7 +110,7 @@ end
 
 -- The response is one that the application wants another peer's in the stead of.
 local function unwanted(r, code)
-    local codes = proxy_request.next_codes()
+    local codes = proxy_request.next_codes(r)
     return codes and codes[code] and r.balancer.more_tries > 0 and may_repeat(r)
 end
 
@@ -170,10 +168,11 @@ local function may_retry(r, err, reached)
     end
     local kind = err == "timeout" and "timeout"
         or (err == "invalid header" or err == "header too large") and "invalid_header" or "error"
-    return proxy_request.next_on(kind) and (not reached or may_repeat(r))
+    return proxy_request.next_on(r, kind) and (not reached or may_repeat(r))
 end
 
--- The client or its body failed while the request was at an upstream. Returns whether that was so.
+-- The client or its body failed while the request was at an upstream. Returns whether that was so, and the
+-- status to answer with, if any.
 local function client_failed(r)
     local answer = proxy_request.ANSWERS[r.body_failure]
     if not answer and not r.aborted then
@@ -185,11 +184,10 @@ local function client_failed(r)
     end
     log.err("client sent a body that cannot be passed on: ", r.body_failure)
     r.keepalive = false
-    output.send_page(r, answer)
-    return true
+    return true, answer
 end
 
--- Try one peer after the other, until a response is under way or none is left.
+-- Try one peer after the other, until a response is under way or none is left. Returns as run() does.
 local function try_peers(r)
     local peer = pick_peer(r)
     if not peer then
@@ -197,12 +195,15 @@ local function try_peers(r)
         if not code then
             log.err("no peer was set in the balancer phase")
         end
-        r.stream.on_hangup = nil
-        return output.send_page(r, code or 500)
+        return code or 500
     end
     local ok, err, reached = try(r, peer)
-    if ok or client_failed(r) then
-        return
+    if ok then
+        return nil
+    end
+    local failed, answer = client_failed(r)
+    if failed then
+        return answer
     end
     local code = err
     if type(err) == "string" then
@@ -212,8 +213,7 @@ local function try_peers(r)
     note_status(r, code)
     if not may_retry(r, err, reached) then
         r.upstream_response_time = now() - r.upstream_start
-        r.stream.on_hangup = nil
-        return output.send_page(r, code)
+        return code
     end
     local balancer = r.balancer
     balancer.more_tries = balancer.more_tries - 1
@@ -222,7 +222,8 @@ local function try_peers(r)
     return try_peers(r)
 end
 
--- Proxy r to the peers that the application's balancer phase picks.
+-- Proxy r to the peers that the application's balancer phase picks. Returns nil when that was the response,
+-- or the status to answer with.
 function _M.run(r)
     r.balancer = fresh_balancer(r)
     r.upstream_start = now()
@@ -230,13 +231,15 @@ function _M.run(r)
     r.upstream_headers = r.received
     r.stream.request = r
     r.stream.on_hangup = on_client_hangup
+    local code
     if r.stream.hangup then
         on_client_hangup(r.stream)
         r.status = 499
     else
-        try_peers(r)
+        code = try_peers(r)
     end
     r.stream.on_hangup = nil
+    return code
 end
 
 return _M

@@ -4,7 +4,6 @@ local buffer = require "string.buffer"
 local errors = require "server.errors"
 local ffi = require "ffi"
 local headers = require "server.http.headers"
-local phases = require "server.phases"
 local request_body = require "server.http.request_body"
 local task = require "server.task"
 local template = require "server.http.template"
@@ -25,8 +24,6 @@ local HOP = {
     ["transfer-encoding"] = true, ["upgrade"] = true, ["trailer"] = true, ["expect"] = true,
     ["content-length"] = true,
 }
-
-local compiled_for, compiled
 
 -- proxy: {uri = "$var…", set_header = {{name, "value with $vars"}, …}}.
 local function compile(proxy)
@@ -56,22 +53,25 @@ local function compile(proxy)
     }
 end
 
-local function program()
-    local proxy = phases.app.proxy or {}
-    if compiled_for ~= proxy then
-        compiled_for, compiled = proxy, compile(proxy)
+-- The program of r's location, compiled when it is first needed.
+local function program(r)
+    local location = r.location
+    local found = location.program
+    if not found then
+        found = compile(location.proxy or {})
+        location.program = found
     end
-    return compiled
+    return found
 end
 
--- The statuses of a response after which the next peer is tried (a set), or nil.
-function _M.next_codes()
-    return program().next_codes
+-- The statuses of a response to r after which the next peer is tried (a set), or nil.
+function _M.next_codes(r)
+    return program(r).next_codes
 end
 
 -- Is the next peer tried after a failure of that kind: "error", "timeout", "invalid_header"?
-function _M.next_on(kind)
-    return program().next_on[kind]
+function _M.next_on(r, kind)
+    return program(r).next_on[kind]
 end
 
 local function default_target(r)
@@ -95,7 +95,7 @@ local function clean_target(target)
 end
 
 local function write_head(r)
-    local p = program()
+    local p = program(r)
     local target = p.uri and p.uri(r)
     if not target or target == "" then
         target = default_target(r)

@@ -45,12 +45,19 @@ local function reset(r)
     r.phase, r.stage = "", ""
     r.ctx, r.vars, r.threads, r.request_id, r.exit_code = nil, nil, nil, nil, nil
     r.python_id, r.processes = nil, nil
+    -- where it is: r.server, r.location and r.settings stand until the next one's are known
+    r.internal, r.turns, r.captures = false, 0, nil
+    r.error_page, r.error_status, r.pending = false, nil, 0
 end
 _M.reset = reset
 
--- A request for connection conn.
+-- A request for connection conn, which came to conn.site.
 function _M.new(conn)
     local r = new_tab(0, SLOTS)
+    local site = conn.site
+    r.main, r.home, r.server = r, site.home, site.default
+    r.location = site.home or site.default.outer
+    r.settings = r.location.settings
     for name, value in pairs({
         conn = conn, stream = conn.stream, connection = conn.serial, task = conn.task,
         remote_addr = conn.remote_addr, remote_port = conn.remote_port,

@@ -89,6 +89,27 @@ function _M.split(target, method)
     return path, nil, host
 end
 
+local function climbs(path)
+    return find(path, "^%.%.$") or find(path, "^%.%./") or find(path, "/%.%./") or find(path, "/%.%.$")
+end
+
+-- Take a URI that application code made apart: returns its path, percent-decoded, and its query string (nil
+-- without "?"); or nil when it is unsafe. Mirrors ngx_http_parse_unsafe_uri.
+function _M.parse_unsafe(text)
+    local question = find(text, "?", 1, true)
+    local path = question and sub(text, 1, question - 1) or text
+    if path == "" or find(path, "%z") or climbs(path) then
+        return nil
+    end
+    if find(path, "%", 1, true) then
+        path = gsub(path, "%%(%x%x)", decode)
+        if find(path, "%z") or climbs(path) then
+            return nil
+        end
+    end
+    return path, question and sub(text, question + 1) or nil
+end
+
 -- A table of the bytes that nginx escapes in a path it sends to an upstream: controls, space, ", #, %, ?, …
 local escaped = {}
 for value = 0, 255 do
