@@ -35,7 +35,7 @@ local function more(self, input)
     if n and n > 0 then
         return true
     end
-    return nil, n == 0 and "closed" or err
+    return nil, n == 0 and (self.at_end or "closed") or err
 end
 
 -- Reading has failed. A connection that timed out can still be read.

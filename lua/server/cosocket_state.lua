@@ -52,8 +52,9 @@ end
 function _M.closed(self, verb)
     if settings().socket_log_errors then
         local connection = self.connection
-        log.err("attempt to ", verb, " data on a closed socket: u:", self.peer and tostring(self) or "nil", ", c:",
-            connection and tostring(connection) or "nil", ", ft:0 eof:0")
+        local u = (self.peer or connection) and tostring(self) or "nil"
+        local c = connection and tostring(connection) or "nil"
+        log.err("attempt to ", verb, " data on a closed socket: u:", u, ", c:", c, ", ft:0 eof:0")
     end
     return nil, "closed"
 end

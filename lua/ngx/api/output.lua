@@ -57,7 +57,9 @@ local function gather(...)
 end
 
 local function write(r, text)
-    if r.no_body then
+    if r.raw then
+        return nil, "raw request socket acquired"
+    elseif r.no_body then
         return nil, "header only"
     elseif r.ended then
         return nil, "seen eof"

@@ -1,5 +1,6 @@
--- Owns ngx.socket. Source: the ngx_lua documentation, "ngx.socket.*".
+-- Owns ngx.socket and ngx.req.socket. Source: the ngx_lua documentation.
 local cosocket = require "server.cosocket"
+local req_socket = require "server.request_socket"
 local udp = require "server.udp"
 
 local socket = { tcp = cosocket.tcp, stream = cosocket.tcp, udp = udp.udp }
@@ -14,4 +15,4 @@ function socket.connect(...)
     return sock
 end
 
-return { socket = socket }
+return { socket = socket, req = { socket = req_socket } }

@@ -59,7 +59,7 @@ local function after_request(conn, r)
         return false
     end
     if not r.keepalive or draining or not request_body.discard(r) then
-        if r.body and not r.body.done then
+        if r.raw or r.body and not r.body.done then
             linger(conn)
         end
         return false

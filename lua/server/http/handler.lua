@@ -43,7 +43,9 @@ local function log_phase(r)
     light_threads.kill_all(r)
     r.stage = "log"
     r.end_time = clock.now()
-    run_phase(r, "log")
+    if not r.parent or r.settings.log_subrequest then
+        run_phase(r, "log")
+    end
     return over(r)
 end
 
@@ -217,7 +219,20 @@ end
 -- The codes that end a request without a word (ngx_http_finalize_request); ERROR does too.
 local SILENT = { [408] = true, [444] = true, [499] = true }
 
+-- End the whole request that r belongs to, once what runs now has waited.
+local function end_main(r, code)
+    local main = r.main
+    light_threads.kill_all(main)
+    task.kill(main.task)
+    return task.later(function()
+        return main:restart(_M.exit, code)
+    end)
+end
+
 local function drop(r, code)
+    if r.parent and code ~= 500 then
+        return end_main(r, code)
+    end
     if not r.header_sent then
         r.status = code
     end
@@ -240,10 +255,12 @@ local WELL = { [OK] = true, [DECLINED] = true, [AGAIN] = true, [DONE] = true }
 function _M.exit(r, code)
     abandon(r)
     if code == ERROR or SILENT[code] then
-        return drop(r, code == ERROR and (r.status ~= 0 and r.status or 500) or code)
+        return r.parent and code == ERROR and answer(r, 500)
+            or drop(r, code == ERROR and (r.status ~= 0 and r.status or 500) or code)
     end
     if code >= 200 and not r.header_sent then
         if code >= 300 or code == 204 then
+            r.status = code
             return answer(r, code)
         elseif r.status == 0 then
             r.status = code
@@ -289,7 +306,7 @@ function _M.fail(r)
     if r.stage == "log" then
         return over(r)
     end
-    if r.header_sent and r.bytes_sent == 0 then -- all of it is still here
+    if r.header_sent and r.bytes_sent == 0 and not r.raw then -- all of it is still here
         r.out:reset()
         r.header_sent, r.ended, r.done, r.no_body = false, false, false, false
         r.body_bytes_sent = 0
@@ -304,6 +321,16 @@ function _M.fail(r)
         r.error_page = true
     end
     return answer(r, 500)
+end
+
+-- End a subrequest whose parent is gone.
+function _M.kill(r)
+    light_threads.kill_all(r)
+    if r.task then
+        task.kill(r.task)
+    end
+    drop_upstream(r)
+    return over(r)
 end
 
 return _M

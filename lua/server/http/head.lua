@@ -1,6 +1,7 @@
 -- Owns the writing of a response's head: the order of its fields, those that the server itself gives,
 -- and how the body is delimited.
 local buffer = require "string.buffer"
+local clean = require("server.http.headers").clean
 local clock = require "server.clock"
 local settings = require "server.settings"
 local status = require "server.http.status"
@@ -30,6 +31,10 @@ local OWN = {
     ["content-type"] = TYPE, ["content-length"] = LENGTH, ["server"] = SERVER, ["date"] = DATE,
     ["connection"] = CONNECTION, ["transfer-encoding"] = NEVER, ["keep-alive"] = NEVER,
 }
+
+local function custom_line(r)
+    return "HTTP/1.1 " .. r.status .. " " .. clean(r.reason) .. "\r\n"
+end
 
 local others = buffer.new(1024) -- written and used without a wait in between, so one is enough
 
@@ -61,8 +66,12 @@ local function put_framing(r, out, text)
     end
 end
 
--- Write the head into r.out, in nginx's order.
+-- Write the head into r.out, in nginx's order; a subrequest has none.
 function _M.write(r)
+    if r.parent then
+        r.framing, r.no_body = "close", not has_body(r.status, r.method)
+        return
+    end
     local out, resp = r.out, r.resp
     local content_type, length, server, date = r.default_type, nil, nil, nil
     others:reset()
@@ -82,7 +91,7 @@ function _M.write(r)
             r.keepalive = false
         end
     end
-    out:put(status_line(r.status))
+    out:put(r.reason and custom_line(r) or status_line(r.status))
     if server or date then
         put_own(out, server, date)
     else
@@ -94,6 +103,8 @@ function _M.write(r)
     put_framing(r, out, length)
     if r.upgraded then
         out:put("Connection: upgrade\r\nUpgrade: ", r.upgraded, "\r\n")
+    elseif r.status == 101 then
+        out:put("Connection: upgrade\r\n")
     elseif r.keepalive then
         out:put("Connection: keep-alive\r\n")
     else

@@ -34,7 +34,7 @@ local function reset(r)
     r.default_type = "text/plain"
     r.bytes_sent, r.body_bytes_sent = 0, 0
     r.body_filtered, r.skip_body_filter, r.ended, r.done = false, false, false, false
-    r.aborted, r.truncated, r.upgraded = false, false, false
+    r.aborted, r.truncated, r.upgraded, r.raw = false, false, false, false
     r.arg1, r.arg2 = nil, nil
     -- the upstream
     r.peer, r.balancer, r.upstream_headers, r.upstream_status = nil, nil, nil, nil

@@ -16,10 +16,7 @@ local LINGER_MAX = 1048576 -- bytes of an unread body that are read for the sake
 
 local _M = {}
 
-local function settings_of(r)
-    return r.settings or global_settings
-end
-
+-- The body is about to be read: tell the client that waits for that.
 local function before_first_byte(r)
     if r.expect_continue then
         r.expect_continue = false
@@ -29,10 +26,12 @@ local function before_first_byte(r)
     end
 end
 
+_M.invite = before_first_byte
+
 -- The next piece of the body, as Body:next() gives it; "too large" when it passes client_max_body_size.
 function _M.next(r)
     before_first_byte(r)
-    local body, settings = r.body, settings_of(r)
+    local body, settings = r.body, r.settings
     local p, n = body:next(settings.client_body_timeout)
     local limit = settings.client_max_body_size
     if p and limit > 0 and body.received + n > limit then
@@ -127,7 +126,7 @@ function _M.read(r)
         return true
     end
     r.body_read = true
-    local body, settings = r.body, settings_of(r)
+    local body, settings = r.body, r.settings
     if not body then
         return r.content_length ~= 0 or settings.client_body_in_file_only == "off" or read_large(r, -1)
     elseif body.done then -- it was discarded
@@ -193,7 +192,7 @@ end
 -- Begin a new body, to be written by r.body_draft:append() (see body_store). room: bytes of it that may
 -- lie in memory, nil: as the settings say.
 function _M.init(r, room)
-    local settings = settings_of(r)
+    local settings = r.settings
     if room == 0 or settings.client_body_in_file_only ~= "off" then
         room = -1
     end

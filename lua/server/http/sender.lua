@@ -1,7 +1,6 @@
 -- Owns the sending of what is gathered in r.out. Several light threads may write to one response: bytes
 -- go out in the order in which they came into r.out, by one task at a time, and the others wait for it.
 local current = require "server.current"
-local settings = require "server.settings"
 local task = require "server.task"
 
 local ipairs, setmetatable = ipairs, setmetatable
@@ -55,7 +54,7 @@ local function drain(r, turn)
             return fail(r, err)
         else
             local ok
-            ok, err = stream:wait_writable(settings.send_timeout, turn)
+            ok, err = stream:wait_writable(r.settings.send_timeout, turn)
             if not ok then
                 return fail(r, err)
             end
@@ -64,10 +63,10 @@ local function drain(r, turn)
 end
 
 local function flush_in_turn(r)
-    local turn = r.conn.turn
+    local turn = r.stream.turn
     if not turn then
         turn = setmetatable({ stream = r.stream, holder = nil, queue = {} }, Turn)
-        r.conn.turn = turn
+        r.stream.turn = turn
     end
     while turn.holder do
         turn.queue[#turn.queue + 1] = current.task
@@ -82,6 +81,20 @@ local function flush_in_turn(r)
     return ok, err
 end
 
+-- Send as much of what is gathered as goes without waiting.
+function _M.send_now(r)
+    local out, turn = r.out, r.conn.turn
+    local pointer, size = out:ref()
+    if size == 0 or turn and turn.holder then
+        return
+    end
+    local n = r.stream:send_some(pointer, size)
+    if n then
+        out:skip(n)
+        r.bytes_sent = r.bytes_sent + n
+    end
+end
+
 -- Send what is gathered. Returns true, or nil and why not; then the client is gone.
 function _M.flush(r)
     local out = r.out
@@ -93,7 +106,7 @@ function _M.flush(r)
         out:reset()
         return nil, "client aborted"
     end
-    local turn = r.conn.turn
+    local turn = r.stream.turn
     if not turn or not turn.holder then
         local n, err = r.stream:send_some(pointer, size)
         if n == size then
@@ -113,7 +126,7 @@ end
 -- Send size bytes at pointer, with nothing gathered before them and no light thread that could write
 -- meanwhile (a proxied response has none). Returns as flush does.
 function _M.send(r, pointer, size)
-    local ok, err = r.stream:send(pointer, size, settings.send_timeout)
+    local ok, err = r.stream:send(pointer, size, r.settings.send_timeout)
     r.bytes_sent = r.bytes_sent + size
     if not ok then
         return fail(r, err)
