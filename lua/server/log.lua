@@ -2,6 +2,7 @@
 -- Must never raise: a log line that cannot be written is lost.
 local ffi = require "ffi"
 local clock = require "server.clock"
+local contexts = require "server.contexts"
 local current = require "server.current"
 local phases = require "server.phases"
 
@@ -47,15 +48,15 @@ end
 
 -- What the line was about, as nginx's log handlers say it. r: nil outside of any request.
 local function context(r)
-    if r and r.remote_addr then
-        return ", client: " .. r.remote_addr .. ", server: " .. (r.server and r.server.name or "")
+    if r and r.describe then
+        return r:describe()
+    elseif r and r.remote_addr then
+        local action = r.phase == "log" and " while logging request" or ""
+        return action .. ", client: " .. r.remote_addr .. ", server: " .. (r.server and r.server.name or "")
             .. (r.method and request_context(r) or "")
     end
     local phase = r and r.phase or current.task and phases.global or "init"
-    if phase == "init" then
-        return ""
-    end
-    return ", context: " .. (phase == "timer" and "ngx.timer" or phase .. "_by_lua*")
+    return phase == "init" and "" or ", context: " .. contexts.name(phase)
 end
 
 -- Write one line. level: 0..8 as ngx.STDERR..ngx.DEBUG; message: a string.

@@ -1,14 +1,15 @@
 -- Owns ngx.log and print. Source: the ngx_lua documentation.
-local argerror = require "ngx.api.argerror"
+local argcheck = require "server.argcheck"
 local log = require "server.log"
 
-local getinfo = debug.getinfo
-local select, tonumber, tostring, type, getmetatable = select, tonumber, tostring, type, getmetatable
+local check_integer, fail = argcheck.check_integer, argcheck.fail
+local getinfo, getmetatable = debug.getinfo, debug.getmetatable
+local number_text = require("ngx.api.printed").number
+local select, tostring, type = select, tostring, type
 local concat = table.concat
 local match, sub = string.match, string.sub
 
 local NOTICE = 6
-local TYPES = { string = true, number = true, ["nil"] = true, boolean = true }
 
 -- What calls user code is Lua here and C in nginx, where a callee has no name.
 local ROOT = match(getinfo(1, "S").source, "^(.*/)ngx/api/log%.lua$")
@@ -37,18 +38,22 @@ end
 
 local function text_of(value, n)
     local kind = type(value)
-    if TYPES[kind] then
+    if kind == "string" then
+        return value
+    elseif kind == "number" then
+        return number_text(value)
+    elseif kind == "nil" or kind == "boolean" then
         return tostring(value)
     elseif value == ngx.null then
         return "null"
     elseif kind == "table" then
         local meta = getmetatable(value)
-        if type(meta) ~= "table" or not meta.__tostring then
-            argerror(n, "expected table to have __tostring metamethod", 3)
+        if not meta or not meta.__tostring then
+            fail(3, n, "expected table to have __tostring metamethod")
         end
         return tostring(value)
     end
-    argerror(n, "string, number, boolean, or nil expected, got " .. kind, 3)
+    fail(3, n, "string, number, boolean, or nil expected, got " .. kind)
 end
 
 -- Called by what the user calls.
@@ -58,20 +63,13 @@ local function write(level, ...)
         parts[i + 2] = text_of(select(i, ...), i)
     end
     log.write(level, concat(parts))
-    return nil
 end
 
 -- level: ngx.STDERR .. ngx.DEBUG.
 function _M.log(...)
-    local given = ...
-    local level = tonumber(given)
-    if not level then
-        local got = select("#", ...) == 0 and "no value" or type(given)
-        argerror(1, "number expected, got " .. got)
-    end
-    level = level - level % 1
+    local level = check_integer(1, 1, (...), select("#", ...))
     if not (level >= 0 and level <= 8) then
-        argerror(1, "bad log level: " .. level)
+        fail(1, 1, ("bad log level: %.0f"):format(level))
     end
     if level <= log.level then
         write(level, select(2, ...))

@@ -1,70 +1,57 @@
--- Owns the functions that make a response or end one: ngx.print, say, flush, eof, send_headers, exit,
--- redirect; and ngx.arg of the body filter. Source: the ngx_lua documentation.
+-- Owns the functions that make a response: ngx.print, say, flush, eof, send_headers. Source: the ngx_lua
+-- documentation. Must never run where a response is not to be made: in its filters, in timers.
+local argcheck = require "server.argcheck"
+local contexts = require "server.contexts"
 local current = require "server.current"
-local exit_request = require "server.exit"
-local log = require "server.log"
 local output = require "server.http.output"
+local printed = require "ngx.api.printed"
 
-local type, tostring, select, error, ipairs, setmetatable = type, tostring, select, error, ipairs, setmetatable
-local byte, find, gsub = string.byte, string.find, string.gsub
-local concat = table.concat
+local error, select, type = error, select, type
+local fail = argcheck.fail
+local text = printed.text
 
 local _M = {}
 
-local FILTERS = { header_filter = true, body_filter = true, log = true, balancer = true }
+-- The phases that can make a response. "" is a request's before its first phase.
+local MAKERS = {
+    server_rewrite = true, rewrite = true, access = true, precontent = true, content = true,
+}
 
-local function request()
+-- The running request, which may be answered; raises for the caller's caller. none: what to say outside of any.
+local function request(none)
     local r = current.request
     if not r then
-        error("no request found", 3)
-    elseif not r.method then
-        error("API disabled in the context of ngx.timer", 3)
-    end
-    if FILTERS[r.phase] then
-        error("API disabled in the context of " .. r.phase .. "_by_lua*", 3)
+        error(none, 3)
+    elseif not MAKERS[r.phase] then
+        error(contexts.refusal(r), 3)
     end
     return r
 end
 
-local function append(parts, n, value)
-    local kind = type(value)
-    if kind == "string" then
-        parts[n + 1] = value
-    elseif kind == "table" then
-        for _, each in ipairs(value) do
-            n = append(parts, n, each)
-        end
-        return n
-    elseif kind == "number" or kind == "boolean" or kind == "nil" or value == ngx.null then
-        parts[n + 1] = value == ngx.null and "null" or tostring(value)
-    else
-        error("bad argument #1 to 'print' (string, number, boolean, nil, ngx.null, or array table expected, "
-            .. "but got " .. kind .. ")", 3)
-    end
-    return n + 1
-end
-
-local function gather(...)
-    local count = select("#", ...)
-    if count == 1 and type((...)) == "string" then
-        return (...)
-    end
-    local parts, n = {}, 0
-    for i = 1, count do
-        n = append(parts, n, (select(i, ...)))
-    end
-    return concat(parts)
-end
-
-local function write(r, text)
+-- What there is to say when r takes no more output, or nil.
+local function refusal(r)
     if r.raw then
-        return nil, "raw request socket acquired"
-    elseif r.no_body then
-        return nil, "header only"
-    elseif r.ended then
-        return nil, "seen eof"
+        return "raw request socket acquired"
+    elseif r.header_sent and r.no_body then
+        return "header only"
+    elseif r.ended == true then
+        return "seen eof"
     end
-    local ok, err = output.write(r, text)
+end
+
+local function write(r, chunk)
+    if not r.header_sent then
+        output.send_headers(r)
+        if r.no_body then -- nothing follows the head: it need not wait
+            r.ended = true
+            output.flush(r)
+            return 1
+        end
+    end
+    if chunk == "" then
+        return 1
+    end
+    local ok, err = output.write(r, chunk)
     if not ok then
         return nil, err == "client aborted" and err or "nginx output filter error"
     end
@@ -73,33 +60,60 @@ end
 
 -- Returns 1, or nil and an error text.
 function _M.print(...)
-    return write(request(), gather(...))
+    local r = request("no request object found")
+    local err = refusal(r)
+    if err then
+        return nil, err
+    end
+    local chunk = text(...)
+    return write(r, chunk)
 end
 
 function _M.say(...)
-    return write(request(), gather(...) .. "\n")
+    local r = request("no request object found")
+    local err = refusal(r)
+    if err then
+        return nil, err
+    end
+    local chunk = text(...)
+    return write(r, chunk .. "\n")
 end
 
--- Sending waits for the client by itself here, so flush(true) and flush() are one. Returns 1, or nil and an error.
-function _M.flush()
-    local r = request()
-    if r.ended then
-        return nil, "seen eof"
-    elseif not r.header_sent then
+-- wait: sending waits for the client by itself here, so that it only tells whether there is anything to flush.
+-- Returns 1, or nil and an error text.
+function _M.flush(...)
+    local n, wait = select("#", ...), ...
+    if n > 1 then
+        error("attempt to pass " .. n .. " arguments, but accepted 0 or 1", 2)
+    elseif n == 1 and type(wait) ~= "boolean" then
+        fail(1, 1, "boolean expected, got " .. type(wait))
+    end
+    local r = request("no request found")
+    local err = refusal(r)
+    if err then
+        return nil, err
+    elseif not r.header_sent or r.body_bytes_sent == 0 and not wait then
         return nil, "nothing to flush"
     end
-    local ok, err = output.flush(r)
+    local ok
+    ok, err = output.flush(r)
     if not ok then
         return nil, err
     end
     return 1
 end
 
-function _M.eof()
-    local r = request()
-    if r.ended then
+function _M.eof(...)
+    if select("#", ...) ~= 0 then
+        error("no argument is expected", 2)
+    end
+    local r = current.request
+    if r and r.raw then
+        return nil, "raw request socket acquired"
+    elseif r and r.ended == true then
         return nil, "seen eof"
     end
+    r = request("no request object found")
     local ok, err = output.finish(r)
     if not ok then
         return nil, err
@@ -108,91 +122,8 @@ function _M.eof()
 end
 
 function _M.send_headers()
-    output.send_headers(request())
+    output.send_headers(request("no request found"))
     return 1
 end
-
--- Does not return, but in the balancer and header_filter phases, where it notes what the request ends with.
-function _M.exit(code)
-    local r = current.request
-    code = tonumber(code) or 0
-    if not r then
-        error("no request found", 2)
-    end
-    local phase = r.phase
-    if phase == "header_filter" or phase == "balancer" then
-        if phase == "balancer" then
-            r.balancer.exit_code = code >= 300 and code or nil
-        elseif code >= 300 then
-            r.filter_exit = code
-        elseif code == ngx.ERROR then
-            error("ngx.exit(ngx.ERROR) in header_filter", 2)
-        end
-        return
-    elseif FILTERS[phase] then
-        error("API disabled in the context of " .. phase .. "_by_lua*", 2)
-    end
-    if r.header_sent and code >= 300 and r.status ~= code then
-        log.err("attempt to set status ", code, " via ngx.exit after sending out the response status ", r.status)
-    end
-    return exit_request(code)
-end
-
-local function shown(c)
-    return ("\\x%02X"):format(byte(c))
-end
-
-local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
-
--- Does not return. status: 302 unless given.
-function _M.redirect(target, status)
-    local r = request()
-    if type(target) ~= "string" then
-        error("bad argument #1 to 'redirect' (string expected, got " .. type(target) .. ")", 2)
-    end
-    status = status or 302
-    if not REDIRECTS[status] then
-        error("only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY, ngx.HTTP_PERMANENT_REDIRECT, "
-            .. "ngx.HTTP_SEE_OTHER, and ngx.HTTP_TEMPORARY_REDIRECT are allowed", 2)
-    end
-    if r.header_sent then
-        error("attempt to call ngx.redirect after sending out the headers", 2)
-    end
-    local bad = find(target, "[%z\1-\31\127]")
-    if bad then
-        local text = gsub(target, "[%z\1-\31\127]", shown)
-        error(('unsafe byte "0x%02x" in redirect uri "%s"'):format(byte(target, bad), text), 2)
-    end
-    r.resp:set("location", "Location", target)
-    return exit_request(status)
-end
-
-_M.arg = setmetatable({}, {
-    __index = function(_, index)
-        local r = current.request
-        if not r or r.phase ~= "body_filter" then
-            error("API disabled in the context of " .. (r and r.phase or "?"), 2)
-        end
-        if index == 1 then
-            return r.arg1
-        elseif index == 2 then
-            return r.arg2
-        end
-        return nil
-    end,
-    __newindex = function(_, index, value)
-        local r = current.request
-        if not r or r.phase ~= "body_filter" then
-            error("API disabled in the context of " .. (r and r.phase or "?"), 2)
-        end
-        if index == 1 then
-            r.arg1 = value
-        elseif index == 2 then
-            r.arg2 = value and true or false
-        else
-            error("attempt to write to ngx.arg[" .. tostring(index) .. "]", 2)
-        end
-    end,
-})
 
 return _M

@@ -10,8 +10,8 @@ local status = require "server.http.status"
 local ffi_string = ffi.string
 local flush = sender.flush
 local run_phase = phases.run
-local tostring, type, ipairs = tostring, type, ipairs
-local sub, concat = string.sub, table.concat
+local tostring, ipairs = tostring, ipairs
+local sub = string.sub
 
 local POSTPONE = 1460 -- bytes, nginx's postpone_output
 local COPY_MAX = 16384 -- a piece up to this size is copied behind the head and goes with it
@@ -51,7 +51,7 @@ local CLOSING = { [400] = true, [413] = true, [414] = true, [500] = true, [501] 
 
 -- Make r a response with an error's (or redirect's) page. Returns the page.
 local function become_page(r, code, detail)
-    r.status, r.error_status = code, nil
+    r.status = code
     if CLOSING[code] then
         r.keepalive = false
     end
@@ -85,9 +85,7 @@ function _M.send_headers(r)
     if r.header_sent then
         return
     end
-    if r.error_status then -- that of the error whose page this is
-        r.status, r.error_status = r.error_status, nil
-    elseif r.status == 0 then
+    if r.status == 0 then
         r.status = 200
     end
     if r.phase ~= "header_filter" then
@@ -101,28 +99,13 @@ function _M.send_headers(r)
     head.write(r)
 end
 
-local function flatten(value, parts)
-    if type(value) == "table" then
-        for _, each in ipairs(value) do
-            flatten(each, parts)
-        end
-    else
-        parts[#parts + 1] = tostring(value)
-    end
-    return parts
-end
-
 local function filter(r, chunk, last)
     r.arg1, r.arg2 = chunk, last
     run_phase(r, "body_filter")
-    local filtered = r.arg1
     if r.arg2 and not last then
-        r.ended = true -- the filter cut the body here
+        r.ended = "by the filter" -- it cut the body here; the application does not notice
     end
-    if type(filtered) == "string" then
-        return filtered
-    end
-    return filtered == nil and "" or concat(flatten(filtered, {}))
+    return r.arg1
 end
 
 -- Send a piece of the body (a string). last: nothing follows it. Returns true, or nil and why not.
@@ -191,7 +174,7 @@ function _M.finish(r)
         return flush(r)
     end
     if not r.ended then
-        if r.body_filtered then
+        if r.body_filtered and not r.no_body then
             frame(r, filter(r, "", true))
         end
         r.ended = true
@@ -208,6 +191,18 @@ function _M.finish(r)
         r.out:free()
     end
     return ok, err
+end
+
+-- End a subrequest with a status, without a body: what that means is its parent's matter.
+function _M.end_subrequest(r, code)
+    if r.status == 0 then
+        r.status = code
+    end
+    for _, key in ipairs(CLEARED) do
+        r.resp:remove(key)
+    end
+    _M.send_headers(r)
+    r.ended = true
 end
 
 -- Answer with a page for an error (or a redirect). detail: replaces the reason phrase on it, or nil.
