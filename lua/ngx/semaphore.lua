@@ -1,23 +1,30 @@
 -- Owns the module ngx.semaphore. Source: lua-resty-core, ngx.semaphore.
+-- Must never lose a resource: one that was posted is nobody's until a waiting task goes on with it.
 local bridge = require "server.bridge"
 local clock = require "server.clock"
 local current = require "server.current"
 local task = require "server.task"
 
-local error, type, setmetatable = error, type, setmetatable
+local error, getmetatable, setmetatable, tonumber = error, getmetatable, setmetatable, tonumber
 
-local _M = { version = "0.1.28" }
+local _M = { version = "0.1.33" }
 
 local Semaphore = {}
-Semaphore.__index = Semaphore
+local metatable = { __index = Semaphore }
 
 -- A semaphore with n resources (0). Returns it.
 function _M.new(n)
-    n = n or 0
-    if type(n) ~= "number" or n < 0 then
+    n = tonumber(n) or 0
+    if n < 0 then
         error("no negative number", 2)
     end
-    return setmetatable({ resources = n, first = 1, last = 0, waiting = 0 }, Semaphore)
+    return setmetatable({ resources = n, first = 1, last = 0, waiting = 0, delivering = false }, metatable)
+end
+
+local function check(self)
+    if getmetatable(self) ~= metatable then
+        error("not a semaphore instance", 3)
+    end
 end
 
 local Waiter = {}
@@ -29,6 +36,7 @@ function Waiter:cancel_wait()
     self.semaphore.waiting = self.semaphore.waiting - 1
     if self.timer then
         bridge.cancel(self.timer)
+        self.timer = nil
     end
 end
 
@@ -38,23 +46,25 @@ function Waiter:on_timer()
     return task.resume(self.task, nil, "timeout")
 end
 
--- Take a resource, waiting up to `seconds` for one. Returns true, or nil and "timeout".
+-- wait(seconds): take a resource, waiting so long for one (in whole milliseconds). Returns true, or nil and "timeout".
 function Semaphore:wait(seconds)
-    if type(seconds) ~= "number" or seconds < 0 then
-        error("timeout must be a non-negative number", 2)
+    check(self)
+    local milliseconds = tonumber(seconds) * 1000
+    milliseconds = milliseconds - milliseconds % 1
+    if milliseconds < 0 then
+        error("no negative number", 2)
     end
     if self.resources > 0 and self.waiting == 0 then
         self.resources = self.resources - 1
         return true
-    end
-    if seconds == 0 then
+    elseif milliseconds == 0 then
         return nil, "timeout"
     end
     local waiter = setmetatable({ task = current.task, semaphore = self }, Waiter)
     self.last = self.last + 1
     self[self.last] = waiter
     self.waiting = self.waiting + 1
-    waiter.timer = bridge.call_at(clock.monotonic() + seconds, waiter)
+    waiter.timer = bridge.call_at(clock.monotonic() + milliseconds / 1000, waiter)
     local ok, err = task.wait(waiter)
     return ok, err
 end
@@ -72,27 +82,35 @@ local function next_waiter(self)
     return nil
 end
 
--- Release n resources (1); waiting tasks go on, in order, once the running one yields. Returns true.
-function Semaphore:post(n)
-    n = n or 1
-    if type(n) ~= "number" or n < 1 then
-        error("no positive number", 2)
-    end
-    for _ = 1, n do
+-- Let those go on, in order, for whom there is a resource.
+local function deliver(self)
+    self.delivering = false
+    while self.resources > 0 and self.waiting > 0 do
         local waiter = next_waiter(self)
-        if waiter then
-            self.waiting = self.waiting - 1
-            bridge.cancel(waiter.timer)
-            task.wake(waiter.task, true)
-        else
-            self.resources = self.resources + 1
-        end
+        self.resources = self.resources - 1
+        waiter:cancel_wait()
+        task.resume(waiter.task, true)
+    end
+end
+
+-- post(n): release n resources (1); waiting tasks go on once the running one yields. Returns true.
+function Semaphore:post(n)
+    check(self)
+    n = n and tonumber(n) or 1
+    if n < 1 then
+        error("positive number required", 2)
+    end
+    self.resources = self.resources + n - n % 1
+    if self.waiting > 0 and not self.delivering then
+        self.delivering = true
+        task.later(deliver, self)
     end
     return true
 end
 
 -- Resources that are free, or minus the number of those who wait.
 function Semaphore:count()
+    check(self)
     return self.resources - self.waiting
 end
 

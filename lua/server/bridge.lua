@@ -17,7 +17,7 @@ local CALLS = {
     -- hub
     "add_io", "remove_io", "call_at", "cancel", "post_drain", "update_time",
     -- ngx.timer
-    "timer_at", "timer_every", "timer_done", "timer_pending", "timer_running",
+    "timer_at", "timer_every", "timer_limits", "timer_done", "timer_pending", "timer_running",
     -- worker
     "local_conf", "started", "stopped",
     -- processes that Lua code starts

@@ -4,11 +4,12 @@ local current = require "server.current"
 local errors = require "server.errors"
 local task = require "server.task"
 
+local running, status = coroutine.running, coroutine.status
 local select, unpack, setmetatable, ipairs, pairs, next = select, unpack, setmetatable, ipairs, pairs, next
 
-local _M = {}
+local by_co = setmetatable({}, { __mode = "k" }) -- what has ended no longer knows its coroutine: both can go
 
-local by_co = setmetatable({}, { __mode = "k" })
+local _M = { by_co = by_co }
 
 local Join = {} -- the place where a task waits for one of several threads to end
 Join.__index = Join
@@ -43,6 +44,8 @@ local function on_done(thread, ok, result)
         thread.results = { n = 1, result }
     end
     thread.ok = ok
+    thread.reaped = status(thread.parent_co) == "dead"
+    thread.co = nil
     leave(thread.request, thread)
     local joiner = thread.joiner
     if joiner then
@@ -63,9 +66,10 @@ function _M.spawn(fn, ...)
     local thread = task.new(function()
         return pack(fn(unpack(args, 1, args.n)))
     end, r, on_done)
-    thread.parent = parent
+    local co = thread.co
+    thread.parent, thread.parent_co = parent, running()
     task.leave(function() -- in the scheduler: the thread may end the request, and its parent with it
-        by_co[thread.co] = thread
+        by_co[co] = thread
         if r then
             r.threads = r.threads or {}
             r.threads[thread] = true
@@ -75,7 +79,7 @@ function _M.spawn(fn, ...)
             return task.resume(parent)
         end
     end)
-    return thread.co
+    return co
 end
 
 -- The thread whose handle that is, or nil.
@@ -104,9 +108,14 @@ function _M.wait_any(threads)
     return task.wait(join)
 end
 
-function _M.kill(thread)
+local function kill(thread)
     thread.killed = true
     task.kill(thread)
+    thread.co = nil
+end
+
+function _M.kill(thread)
+    kill(thread)
     return leave(thread.request, thread)
 end
 
@@ -133,10 +142,18 @@ function _M.kill_all(r)
         r.threads = nil
         for thread in pairs(threads) do
             if thread ~= current.task then
-                thread.killed = true
-                task.kill(thread)
+                kill(thread)
             end
         end
+    end
+end
+
+-- A coroutine of the running task has died of err, and the error goes on in the one around it: keep it for the log.
+function _M.remember_stack(co, err)
+    local task_now = current.task
+    if task_now then
+        local inner = task_now.died
+        task_now.died = { co = co, err = err, inner = inner and inner.err == err and inner or nil }
     end
 end
 

@@ -39,6 +39,8 @@ return {
     lua_ssl_conf_command = false, -- {{name, value}, …} for SSL_CONF_cmd
     server_tokens = "pygw",
     regex_cache = 1024,
+    max_pending_timers = false, -- false: as config.yaml says
+    max_running_timers = false,
     thread_pool = {}, -- name = {threads = 32, max_queue = 65536}: of ngx.run_worker_thread
     worker_thread_vm_pool_size = 10,
 }

@@ -3,15 +3,12 @@
 Must never wait nor read the system clock: the hub says what time it is and asks what is due.
 """
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol, cast
 
 from pygw.hub.clock import Clock
 from pygw.hub.rbtree import NIL, UNLINKED, Node, RedBlackTree
-
-log = logging.getLogger(__name__)
 
 Callback = Callable[[], object]
 #: Run with (premature, done); it calls `done()` once its work, which may go on after it returned,
@@ -95,40 +92,47 @@ class TimerHub(Protocol):
 class _NgxTimer:
     """One call of ngx.timer.at/every. interval: seconds, 0 for `at`. node: None while posted."""
 
-    __slots__ = ("callback", "interval", "node", "source")
+    __slots__ = ("callback", "dropped", "interval", "node")
 
-    def __init__(self, callback: NgxCallback, interval: float, source: str) -> None:
+    def __init__(self, callback: NgxCallback, interval: float, dropped: Callback) -> None:
         self.callback = callback
         self.interval = interval
-        self.source = source
+        self.dropped = dropped
         self.node: TimerNode | None = None
+
+
+def _nothing() -> None:
+    """For a timer whose owner need not know that it was dropped."""
 
 
 class NgxTimers:
     """ngx.timer.at and ngx.timer.every of one worker.
 
-    max_pending, max_running: as the directives lua_max_pending_timers and lua_max_running_timers.
+    max_pending, max_running: as the directives lua_max_pending_timers and lua_max_running_timers;
+    they may be changed at any time.
     """
 
     def __init__(self, hub: TimerHub, max_pending: int = 1024, max_running: int = 256) -> None:
         self._hub = hub
-        self._max_pending = max_pending
-        self._max_running = max_running
+        self.max_pending = max_pending
+        self.max_running = max_running
         self._waiting: set[_NgxTimer] = set()
         self._exiting = False
         self.pending_count = 0
         self.running_count = 0
 
-    def at(self, delay: float, callback: NgxCallback, source: str = "(unknown)") -> str | None:
+    def at(self, delay: float, callback: NgxCallback, dropped: Callback = _nothing) -> str | None:
         """Run `callback` once, `delay` seconds from now; 0: when the current callback is over.
 
-        The delay counts in whole milliseconds. `source` ("file:line") names the function in log
-        lines. Returns None, or the error: "process exiting" (non-zero delay after `shutdown`) or
-        "too many pending timers". Mirrors ngx.timer.at of ngx_lua.
+        The delay counts in whole milliseconds. `dropped()` is called in its stead when too many
+        timers are running then. Returns None, or the error: "process exiting" (non-zero delay
+        after `shutdown`) or "too many pending timers". Mirrors ngx.timer.at of ngx_lua.
         """
-        return self._add(_milliseconds(delay), callback, source, every=False)
+        return self._add(_milliseconds(delay), callback, dropped, every=False)
 
-    def every(self, delay: float, callback: NgxCallback, source: str = "(unknown)") -> str | None:
+    def every(
+        self, delay: float, callback: NgxCallback, dropped: Callback = _nothing
+    ) -> str | None:
         """Run `callback` every `delay` seconds until `shutdown`, the run before over or not.
 
         Arguments and returns as `at`; raises ValueError when the delay is under a millisecond.
@@ -137,7 +141,7 @@ class NgxTimers:
         seconds = _milliseconds(delay)
         if seconds == 0:
             raise ValueError("delay cannot be zero")
-        return self._add(seconds, callback, source, every=True)
+        return self._add(seconds, callback, dropped, every=True)
 
     def shutdown(self) -> None:
         """The worker exits: run every waiting timer once, as soon as may be, with premature=True.
@@ -154,12 +158,14 @@ class NgxTimers:
             self._hub.cancel(node)
             self._hub.post(partial(self._fire, timer, True))
 
-    def _add(self, delay: float, callback: NgxCallback, source: str, *, every: bool) -> str | None:
+    def _add(
+        self, delay: float, callback: NgxCallback, dropped: Callback, *, every: bool
+    ) -> str | None:
         if self._exiting and delay > 0:
             return "process exiting"
-        if self.pending_count >= self._max_pending:
+        if self.pending_count >= self.max_pending:
             return "too many pending timers"
-        self._arm(_NgxTimer(callback, delay if every else 0.0, source), delay)
+        self._arm(_NgxTimer(callback, delay if every else 0.0, dropped), delay)
         return None
 
     def _arm(self, timer: _NgxTimer, delay: float) -> None:
@@ -178,13 +184,8 @@ class NgxTimers:
             self._arm(
                 timer, timer.interval
             )  # as ngx_lua: before the run, and not subject to the limit
-        if self.running_count >= self._max_running:
-            log.critical(
-                "lua failed to run timer with function defined at %s: "
-                "%d lua_max_running_timers are not enough",
-                timer.source,
-                self._max_running,
-            )
+        if self.running_count >= self.max_running:
+            timer.dropped()
             return
         self._run(timer.callback, premature)
 

@@ -58,6 +58,7 @@ class Bridge:
             "update_time": hub.clock.update,
             "timer_at": self._timer_at,
             "timer_every": self._timer_every,
+            "timer_limits": self._timer_limits,
             "timer_done": self._timer_done,
             "timer_pending": lambda: timers.pending_count,
             "timer_running": lambda: timers.running_count,
@@ -124,11 +125,19 @@ class Bridge:
     def _post_drain(self) -> None:
         self._hub.post(self._drain)
 
-    def _timer_at(self, delay: float, timer_id: int, source: str) -> str | None:
-        return self._timers.at(delay, partial(self._run_timer, timer_id, False), source)
+    def _timer_at(self, delay: float, timer_id: int) -> str | None:
+        run = partial(self._run_timer, timer_id, False)
+        return self._timers.at(delay, run, partial(self._drop_timer, timer_id, False))
 
-    def _timer_every(self, delay: float, timer_id: int, source: str) -> str | None:
-        return self._timers.every(delay, partial(self._run_timer, timer_id, True), source)
+    def _timer_every(self, delay: float, timer_id: int) -> str | None:
+        run = partial(self._run_timer, timer_id, True)
+        return self._timers.every(delay, run, partial(self._drop_timer, timer_id, True))
+
+    def _timer_limits(self, max_pending: int, max_running: int) -> None:
+        self._timers.max_pending, self._timers.max_running = max_pending, max_running
+
+    def _drop_timer(self, timer_id: int, again: bool) -> None:
+        self.entries["ngx_timer_dropped"](timer_id, again, self._timers.max_running)
 
     def _run_timer(
         self, timer_id: int, again: bool, premature: bool, done: Callable[[], None]

@@ -1,49 +1,109 @@
 -- Owns the coroutine.* of user code: like Lua's own, but a wait (ngx.sleep, a cosocket, …) inside a
 -- user's coroutine passes through to the scheduler and comes back, as in ngx_lua.
+-- Must never let user code resume what only the scheduler may: light threads, entry threads, what waits.
+local current = require "server.current"
 local light_threads = require "server.light_threads"
 local task = require "server.task"
 
 local SCHED = task.SCHED
 local raw_create, raw_resume, raw_yield = coroutine.create, coroutine.resume, coroutine.yield
-local raw_status = coroutine.status
-local error = error
+local raw_status, raw_running = coroutine.status, coroutine.running
+local by_co = light_threads.by_co
+local error, setmetatable, type = error, setmetatable, type
 
-local function pass(co, ok, first, ...)
+-- Coroutines that the scheduler will resume: those of the user that wait, and the entry threads that user code
+-- has asked for.
+local scheduled = setmetatable({}, { __mode = "k" })
+
+-- As ngx_lua sees it: what waits runs, and so does every light thread that has not ended; one that has, and that
+-- nobody has waited for, is a "zombie".
+local function status_of(co)
+    local thread = by_co[co]
+    if thread and thread.dead then
+        return (thread.killed or thread.reaped) and "dead" or "zombie"
+    end
+    local status = raw_status(co)
+    return status == "suspended" and (thread or scheduled[co]) and "running" or status
+end
+
+local pass
+
+local function go_on(co, ...)
+    scheduled[co] = nil
+    return pass(co, raw_resume(co, ...))
+end
+
+-- What a coroutine's resume gives: to the scheduler what is its, the rest to the user.
+function pass(co, ok, first, ...)
     if ok and first == SCHED then
-        return pass(co, raw_resume(co, raw_yield(SCHED)))
+        scheduled[co] = true
+        return go_on(co, raw_yield(SCHED))
+    elseif not ok and first == "cannot resume non-suspended coroutine" and raw_status(co) ~= "dead" then
+        first = "cannot resume " .. raw_status(co) .. " coroutine"
     end
     return ok, first, ...
 end
 
+local function check_function(fn, name)
+    if type(fn) ~= "function" then
+        error("bad argument #1 to '" .. name .. "' (Lua function expected)", 3)
+    end
+end
+
+local function check_coroutine(co, name)
+    if type(co) ~= "thread" then
+        error("bad argument #1 to '" .. name .. "' (coroutine expected)", 3)
+    end
+end
+
 -- luacheck: push ignore 122 (replacing them is what this file is for)
-function coroutine.resume(co, ...)
+function coroutine.create(fn)
+    check_function(fn, "create")
+    return raw_create(fn)
+end
+
+local function resume(co, ...)
+    if by_co[co] or scheduled[co] then
+        return false, "cannot resume " .. status_of(co) .. " coroutine"
+    end
     return pass(co, raw_resume(co, ...))
 end
 
-local function unwrap(ok, ...)
+function coroutine.resume(co, ...)
+    check_coroutine(co, "resume")
+    return resume(co, ...)
+end
+
+-- What a wrapped coroutine died of goes on in the one that called it; its stack is for the log.
+local function unwrap(co, ok, ...)
     if ok then
         return ...
     end
     local err = ...
+    light_threads.remember_stack(co, err)
     return error(err, 0)
 end
 
 function coroutine.wrap(fn)
+    check_function(fn, "wrap")
     local co = raw_create(fn)
     return function(...)
-        return unwrap(pass(co, raw_resume(co, ...)))
+        return unwrap(co, resume(co, ...))
     end
 end
 
--- Also of light threads: one that ended is a "zombie" until it was waited for.
 function coroutine.status(co)
-    local thread = light_threads.of(co)
-    if thread and thread.killed then
-        return "dead"
-    elseif thread and thread.dead and not thread.reaped then
-        return "zombie"
+    check_coroutine(co, "status")
+    return status_of(co)
+end
+
+function coroutine.running()
+    local co = raw_running()
+    local running = current.task
+    if running and running.co == co then
+        scheduled[co] = true
     end
-    return raw_status(co)
+    return co
 end
 -- luacheck: pop
 

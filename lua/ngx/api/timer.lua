@@ -1,27 +1,29 @@
--- Owns ngx.timer and ngx.sleep: the hub keeps the tree and the limits, a task runs each expiry.
--- Source: the ngx_lua documentation, "ngx.timer.at", "ngx.timer.every", "ngx.sleep".
+-- Owns ngx.timer: the hub keeps the tree and the limits, a task runs each expiry.
+-- Source: the ngx_lua documentation, "ngx.timer.at", "ngx.timer.every".
+local argcheck = require "server.argcheck"
 local bridge = require "server.bridge"
-local clock = require "server.clock"
-local current = require "server.current"
 local errors = require "server.errors"
+local log = require "server.log"
+local settings = require "server.settings"
 local task = require "server.task"
 
-local error, type, select, unpack, tostring, tonumber = error, type, select, unpack, tostring, tonumber
+local error, type, select, unpack, tonumber = error, type, select, unpack, tonumber
 local getinfo = debug.getinfo
 
-local _M = { timer = {} }
+local timer = {}
 
 local callbacks = {} -- id -> {fn, n, args…}; Python knows the timer by the id
 local last_id = 0
 
 local function on_done(self, ok, err)
+    local request = self.request
     if not ok then
         errors.report(self, "lua entry thread aborted: runtime error: ", err)
     end
-    require("server.light_threads").kill_all(self.request)
-    require("server.cosocket").close_all(self.request)
-    if self.request.processes then
-        require("ngx.pipe").destroy_all(self.request)
+    require("server.light_threads").kill_all(request)
+    require("server.cosocket").close_all(request)
+    if request.processes then
+        require("ngx.pipe").destroy_all(request)
     end
     bridge.call.timer_done(self.run_id)
 end
@@ -45,19 +47,45 @@ end
 -- exiting; again: it will fire once more.
 bridge.entries.ngx_timer = run
 
-local function create(call, name, delay, fn, ...)
-    delay = tonumber(delay)
-    if not delay or delay < 0 then
-        error("bad argument #1 to '" .. name .. "' (delay must be a non-negative number)", 3)
+-- Python -> Lua: a timer expired while `limit` others were running.
+function bridge.entries.ngx_timer_dropped(id, again, limit)
+    local defined = getinfo(callbacks[id].fn, "S")
+    if not again then
+        callbacks[id] = nil
     end
-    if type(fn) ~= "function" then
-        error("bad argument #2 to '" .. name .. "' (function expected, got " .. type(fn) .. ")", 3)
+    log.alert("lua failed to run timer with function defined at ", defined.source, ":", defined.linedefined, ": ",
+        limit, " lua_max_running_timers are not enough")
+end
+
+local known_pending, known_running
+
+-- The limits are an application's to set; Python is told of those in force when they are new.
+local function tell_limits()
+    local pending, running = settings.max_pending_timers, settings.max_running_timers
+    if pending and (pending ~= known_pending or running ~= known_running) then
+        known_pending, known_running = pending, running
+        bridge.call.timer_limits(pending, running)
     end
+end
+
+-- level: of the user's call, 1 being the function that calls this one.
+local function create(call, n, delay, fn, ...)
+    if n < 2 then
+        error("expecting at least 2 arguments but got " .. n, 3)
+    end
+    local seconds = tonumber(delay)
+    if not seconds then
+        argcheck.fail(2, 1, "number expected, got " .. type(delay))
+    elseif call == bridge.call.timer_every and seconds > -0.001 and seconds < 0.001 then
+        error("delay cannot be zero", 3)
+    elseif type(fn) ~= "function" then
+        argcheck.fail(2, 2, "Lua function expected")
+    end
+    tell_limits()
     last_id = last_id + 1
     local id = last_id
-    callbacks[id] = { fn = fn, n = select("#", ...), ... }
-    local defined = getinfo(fn, "S")
-    local err = call(delay, id, defined.short_src .. ":" .. defined.linedefined)
+    callbacks[id] = { fn = fn, n = n - 2, ... }
+    local err = call(seconds, id)
     if err then
         callbacks[id] = nil
         return nil, err
@@ -65,51 +93,25 @@ local function create(call, name, delay, fn, ...)
     return 1
 end
 
--- Run fn(premature, ...) after delay seconds in a task of its own. Returns 1, or nil and an error text.
-function _M.timer.at(delay, fn, ...)
-    return create(bridge.call.timer_at, "at", delay, fn, ...)
+-- at(delay, fn, ...): run fn(premature, ...) after delay seconds in a task of its own. Returns 1, or nil and
+-- "process exiting" or "too many pending timers".
+function timer.at(...)
+    local ok, err = create(bridge.call.timer_at, select("#", ...), ...)
+    return ok, err
 end
 
--- The same every delay seconds.
-function _M.timer.every(delay, fn, ...)
-    if tonumber(delay) == 0 then
-        error("delay cannot be zero", 2)
-    end
-    return create(bridge.call.timer_every, "every", delay, fn, ...)
+-- every(delay, fn, ...): the same every delay seconds.
+function timer.every(...)
+    local ok, err = create(bridge.call.timer_every, select("#", ...), ...)
+    return ok, err
 end
 
-function _M.timer.pending_count()
+function timer.pending_count()
     return bridge.call.timer_pending()
 end
 
-function _M.timer.running_count()
+function timer.running_count()
     return bridge.call.timer_running()
 end
 
-local Sleep = {}
-Sleep.__index = Sleep
-
-function Sleep:on_timer()
-    return task.resume(self.task)
-end
-
-function Sleep:cancel_wait()
-    bridge.cancel(self.id)
-end
-
--- Let others run for that many seconds.
-function _M.sleep(seconds)
-    seconds = tonumber(seconds)
-    if not seconds or seconds < 0 then
-        error("invalid sleep duration \"" .. tostring(seconds and seconds * 1000) .. "\"", 2)
-    end
-    local running = current.task
-    if not running then
-        error("API disabled in the context of " .. require("server.phases").global .. "_by_lua*", 2)
-    end
-    local place = setmetatable({ task = running }, Sleep)
-    place.id = bridge.call_at(clock.monotonic() + seconds, place)
-    task.wait(place)
-end
-
-return _M
+return { timer = timer }
