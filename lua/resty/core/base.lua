@@ -15,6 +15,7 @@ pcall(ffi.cdef, [[
     typedef struct { size_t len; unsigned char *data; } ngx_str_t;
     typedef struct ngx_http_request_s ngx_http_request_t;
 ]])
+ffi.cdef "void free(void *ptr);" -- as lua-resty-core declares it: libraries call it without a declaration
 
 local _M = {
     version = "0.1.33",
