@@ -4,10 +4,12 @@ local byte = string.byte
 local floor = math.floor
 local format = string.format
 local match = string.match
+local min = math.min
 local sub = string.sub
 local tonumber = tonumber
 
 local DAY = 86400
+local LAST = 253402300799 -- the last second of the year 9999
 local MAX_TIME = 2 ^ 63
 local WEEKDAYS = { [0] = "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
 local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
@@ -42,9 +44,9 @@ local function date_to_days(year, month, day)
 end
 
 -- year, month, day, hour, minute, second, weekday. As in nginx, what is before the epoch, or does not
--- fit into 64 bits, is the epoch.
+-- fit into 64 bits, is the epoch, and what is after the year 9999 its end.
 local function fields(seconds)
-    seconds = seconds > 0 and seconds < MAX_TIME and floor(seconds) or 0
+    seconds = seconds > 0 and seconds < MAX_TIME and min(floor(seconds), LAST) or 0
     local days = floor(seconds / DAY)
     local rest = seconds - days * DAY
     local year, month, day = days_to_date(days)

@@ -6,6 +6,7 @@ local hexcodec = require "ngx.api.hexcodec"
 local scratch = require "ngx.api.scratch"
 
 local band, bxor, rshift = bit.band, bit.bxor, bit.rshift
+local check_string = require("server.argcheck").check_string
 local digest_final, digest_init, digest_update = crypto.digest_final, crypto.digest_init, crypto.digest_update
 local encode_bytes = hexcodec.encode_bytes
 local error = error
@@ -13,8 +14,6 @@ local ffi_string = ffi.string
 local hmac_final, hmac_init, hmac_update = crypto.hmac_final, crypto.hmac_init, crypto.hmac_update
 local select = select
 local text = scratch.text
-local tostring = tostring
-local type = type
 
 local out = ffi.new("uint8_t[64]")
 local out_len = ffi.new("unsigned int[1]")
@@ -54,14 +53,6 @@ end
 local hmac_ctx = crypto.new_hmac()
 local sha1_type = crypto.digest_type("sha1")
 
-local function check_string(n, value)
-    local kind = type(value)
-    if kind ~= "string" and kind ~= "number" then
-        error(("bad argument #%d to 'hmac_sha1' (string expected, got %s)"):format(n, kind), 3)
-    end
-    return tostring(value)
-end
-
 -- ngx.hmac_sha1(key, str) -> 20 bytes. Raises unless given two strings or numbers.
 local function hmac_sha1(...)
     local n = select("#", ...)
@@ -69,7 +60,7 @@ local function hmac_sha1(...)
         error("expecting 2 arguments, but got " .. n, 2)
     end
     local key, str = ...
-    key, str = check_string(1, key), check_string(2, str)
+    key, str = check_string(1, 1, key), check_string(1, 2, str)
     if hmac_init(hmac_ctx, key, #key, sha1_type, nil) ~= 1 or hmac_update(hmac_ctx, str, #str) ~= 1
             or hmac_final(hmac_ctx, out, out_len) ~= 1 then
         error("libcrypto offers no HMAC-SHA1 here", 2)

@@ -6,6 +6,7 @@ local scratch = require "ngx.api.scratch"
 local byte = string.byte
 local error = error
 local ffi_string = ffi.string
+local check_string = require("server.argcheck").check_string
 local floor = math.floor
 local gsub = string.gsub
 local select = select
@@ -145,11 +146,7 @@ local function quote_sql_str(...)
     if select("#", ...) ~= 1 then
         error("expecting one argument", 2)
     end
-    local str = ...
-    local kind = type(str)
-    if kind ~= "string" and kind ~= "number" then
-        error("bad argument #1 to 'quote_sql_str' (string expected, got " .. kind .. ")", 2)
-    end
+    local str = check_string(1, 1, (...), 1)
     return "'" .. gsub(str, "[%z\b\n\r\t\26\\'\"]", SQL_ESCAPES) .. "'"
 end
 
