@@ -1,0 +1,131 @@
+"""Owns the servers that a block asks for with tcp_listen and udp_listen: each serves one peer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from conformance.openresty.spec import Block
+
+_PATIENCE = 10.0  # seconds that a server waits for its peer
+
+
+class Mock:
+    """A listening socket, and a thread that serves its first peer by the block's sections."""
+
+    def __init__(self, kind: str, block: Block, target: str) -> None:
+        self.kind = kind
+        self.received = b""
+        self._block = block
+        self._done = threading.Event()
+        stream = socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM
+        self._socket = _bound(stream, target)
+        if kind == "tcp":
+            self._socket.listen(5)
+        self._socket.settimeout(_PATIENCE)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            if self.kind == "tcp":
+                self._serve_stream()
+            else:
+                self._serve_datagram()
+
+    def _text(self, name: str) -> Any:
+        return self._block.sections.get(f"{self.kind}_{name}")
+
+    def _wanted(self) -> int | None:
+        length = self._text("query_len")
+        if length is not None:
+            return int(length)
+        query = self._text("query")
+        return len(query) if query is not None else None
+
+    def _serve_stream(self) -> None:
+        peer, _ = self._socket.accept()
+        with peer:
+            peer.settimeout(_PATIENCE)
+            how = self._text("shutdown")
+            if how is not None:
+                peer.shutdown(int(how))
+            if how is None or int(how) == socket.SHUT_WR:
+                self._receive(peer)
+            time.sleep(_seconds(self._text("reply_delay")))
+            if how is None or int(how) == socket.SHUT_RD:
+                for piece in _pieces(self._text("reply")):
+                    peer.sendall(piece)
+            if self._text("no_close") is not None:
+                self._done.wait()
+
+    def _receive(self, peer: socket.socket) -> None:
+        wanted = self._wanted()
+        while piece := peer.recv(4096):
+            self.received += piece
+            if not wanted or len(self.received) >= wanted:
+                return
+
+    def _serve_datagram(self) -> None:
+        self.received, peer = self._socket.recvfrom(4096)
+        time.sleep(_seconds(self._text("reply_delay")))
+        for piece in _pieces(self._text("reply")):
+            self._socket.sendto(piece, peer)
+
+    def problems(self) -> Iterator[str]:
+        """What the block says of what came, and is not so."""
+        query, length = self._text("query"), self._text("query_len")
+        if query is not None and self.received != query.encode("latin-1"):
+            yield f"{self.kind}_query {self.received!r}, not {query!r}"
+        if length is not None and len(self.received) != int(length):
+            yield f"{self.kind}_query_len {len(self.received)}, not {int(length)}"
+
+    def close(self) -> None:
+        self._done.set()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join(_PATIENCE)
+
+
+def _bound(kind: int, target: str) -> socket.socket:
+    if target.isdigit():
+        made = socket.socket(socket.AF_INET, kind)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(("127.0.0.1", int(target)))
+        return made
+    made = socket.socket(socket.AF_UNIX, kind)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(target)
+    made.bind(target)
+    return made
+
+
+def _pieces(reply: Any) -> list[bytes]:
+    if reply is None:
+        return []
+    texts = reply if isinstance(reply, list) else [reply]
+    return [str(text).encode("latin-1") for text in texts]
+
+
+def _seconds(text: Any) -> float:
+    if text is None:
+        return 0.0
+    text = text.strip()
+    if text.endswith("ms"):
+        return float(text[:-2]) / 1000
+    return float(text.rstrip("s"))
+
+
+def started(block: Block, expand: Callable[[str], str]) -> list[Mock]:
+    """The servers that a block asks for."""
+    return [
+        Mock(kind, block, expand(block.text(f"{kind}_listen")).strip())
+        for kind in ("tcp", "udp")
+        if block.has(f"{kind}_listen")
+    ]

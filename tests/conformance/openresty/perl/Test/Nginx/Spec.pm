@@ -1,0 +1,238 @@
+# Owns reading a Test::Nginx specification: the functions that its preamble calls, the Test::Base format
+# of its blocks, and the dump of all as one JSON document on stdout.
+# Must never start a server or judge a block: the collector does, from the dump.
+package Test::Nginx::Spec;
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use JSON::PP ();
+
+our (@Preprocessors, %Setting);
+my $Repeat = 1;
+my $Root = $ENV{TEST_NGINX_SERVROOT} // 't/servroot';
+my $Port = $ENV{TEST_NGINX_SERVER_PORT} // 1984;
+my @Blocks;
+
+# Functions that set what the collector wants to know, under the name it has in the dump.
+my %SETTER = map { $_ => 1 } qw(
+    workers log_level worker_connections server_name config_preamble master_process_enabled timeout
+    no_root_location use_hup check_accum_error_log
+);
+
+# Functions that concern the original's own output and processes alone.
+my @WITHOUT_MEANING = qw(
+    no_long_string no_diff no_shuffle no_nginx_manager add_cleanup_handler
+    add_test_cleanup_handler add_response_body_check filters delimiters run_test is_str
+    set_http_config_filter is ok like use_http2 use_http3
+);
+
+my %FUNCTION = (
+    repeat_each => sub { $Repeat = shift if @_; $Repeat },
+    plan => sub { skip_all($_[1]) if ($_[0] // '') eq 'skip_all'; return },
+    blocks => sub { load_blocks(); scalar @Blocks },
+    html_dir => sub { "$Root/html" },
+    server_root => sub { $Root },
+    server_port => sub { $Port },
+    server_port_for_client => sub { $Port },
+    server_addr => sub { '127.0.0.1' },
+    master_on => sub { $Setting{master_process_enabled} = 1 },
+    master_off => sub { $Setting{master_process_enabled} = 0 },
+    env_to_nginx => sub { push @{ $Setting{env} }, @_ },
+    add_block_preprocessor => sub { push @Preprocessors, shift },
+    bail_out => sub { skip_all("@_") },
+    is_tcp_port_used => \&is_tcp_port_used,
+    run_tests => \&dump_blocks,
+    (map { my $name = $_; $name => sub { $Setting{$name} = $_[0] // 1 } } keys %SETTER),
+    (map { $_ => sub { } } @WITHOUT_MEANING),
+);
+
+sub is_tcp_port_used {
+    my $port = shift;
+    return !IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1);
+}
+
+sub skip_all {
+    print JSON::PP->new->canonical->ascii->encode({ skip_all => shift // 'no reason' });
+    exit 0;
+}
+
+# What `use Test::Nginx::Socket… LIST` does in $package.
+sub into {
+    my ($package, @list) = @_;
+    no strict 'refs';
+    *{"${package}::$_"} = $FUNCTION{$_} for keys %FUNCTION;
+    base($package) if ($list[0] // '') eq '-Base';
+    skip_all($list[1]) if ($list[0] // '') eq 'skip_all';
+    return;
+}
+
+# A module that says `-Base` gives its users our functions and what it exports itself.
+sub base {
+    my $package = shift;
+    no strict 'refs';
+    *{"${package}::import"} = sub {
+        my ($class, @list) = @_;
+        my $user = caller;
+        into($user, @list);
+        for my $name (@{"${package}::EXPORT"}) {
+            if ($name =~ /^\$(\w+)/) {
+                *{"${user}::$1"} = \${"${package}::$1"};
+            } else {
+                *{"${user}::$name"} = \&{"${package}::$name"};
+            }
+        }
+    };
+    return;
+}
+
+sub load_blocks {
+    return if @Blocks;
+    open my $in, '<', $0 or die "cannot open $0: $!";
+    binmode $in;
+    local $/;
+    my $text = <$in>;
+    close $in;
+    $text =~ s/\r\n/\n/g;
+    my $line = ($text =~ s/\A(.*?^__(?:DATA|END)__\n)//ms) ? 1 + ($1 =~ tr/\n//) : 1;
+    for my $hunk (split /^(?====\s)/m, $text) {
+        push @Blocks, parse_block($hunk, $line) if $hunk =~ /\A===\s/;
+        $line += ($hunk =~ tr/\n//);
+    }
+    return;
+}
+
+sub parse_block {
+    my ($hunk, $line) = @_;
+    $hunk =~ s/\A===[ \t]*(.*)\s+//;
+    my $block = Test::Nginx::Spec::Block->new($1, $line);
+    my (undef, @parts) = split /^--- +\(?(\w+)\)? *(.*)?\n/m, "$hunk\n";
+    while (my ($name, $filters, $value) = splice @parts, 0, 3) {
+        if ($filters =~ /:(\s|\z)/) {
+            ($filters, $value) = split /\s*:(?:\s+|\z)/, $filters, 2;
+            $value =~ s/\s+\z// if defined $value;
+        }
+        $block->{raw}{$name} = [$value // '', split ' ', $filters];
+    }
+    return $block;
+}
+
+sub dump_blocks {
+    load_blocks();
+    for my $block (@Blocks) {
+        eval { $block->filter; 1 } or $block->{broken} = "$@";
+    }
+    my $json = JSON::PP->new->canonical->ascii->allow_nonref;
+    print $json->encode({
+        repeat => $Repeat + 0,
+        settings => \%Setting,
+        env => { map { $_ => $ENV{$_} } grep { /^TEST_NGINX_|^LUA_C?PATH$|^LD_PRELOAD$/ } keys %ENV },
+        blocks => [map { $_->plain } @Blocks],
+    });
+    return;
+}
+
+package Test::Nginx::Spec::Block;
+
+our $AUTOLOAD;
+
+# The filters that specifications use; each takes and returns one value.
+my %FILTER = (
+    chomp => sub { my $v = shift; chomp $v; $v },
+    chop => sub { my $v = shift; chop $v; $v },
+    eval => \&perl,
+    quoted => sub { perl('"' . shift() . '"') },
+    lines => sub { [shift =~ /^.*\n?/mg] },
+    base64_decode => sub { require MIME::Base64; MIME::Base64::decode(shift) },
+);
+
+# Code that does not compile has its error as its value, as in Test::Base.
+sub perl {
+    my $code = shift;
+    my ($value) = do { package main; no strict; no warnings; eval $code };
+    return $@ ? "$@" : $value;
+}
+
+sub new {
+    my ($class, $name, $line) = @_;
+    return bless { name => $name, line => $line, raw => {}, value => {}, broken => undef }, $class;
+}
+
+sub trim {
+    my $value = shift;
+    $value =~ s/\A([ \t]*\n)+//;
+    $value =~ s/(?<=\n)\s*\z//;
+    return $value;
+}
+
+sub filter {
+    my $self = shift;
+    for my $name (sort keys %{ $self->{raw} }) {
+        my ($value, @filters) = @{ $self->{raw}{$name} };
+        $value = trim($value);
+        for my $filter (@filters) {
+            my $apply = $FILTER{$filter} or die "unknown filter '$filter' of section $name\n";
+            $value = $apply->($value);
+        }
+        $self->{value}{$name} = $value;
+    }
+    $_->($self) for @Test::Nginx::Spec::Preprocessors;
+    return;
+}
+
+# Why the block asks to be skipped, or undef: --- SKIP, or the code of --- skip_eval, which is true.
+sub skipped {
+    my $self = shift;
+    return 'marked SKIP' if exists $self->{raw}{SKIP};
+    my $code = $self->{value}{skip_eval} // return undef;
+    $code =~ s/\A\s*\d+\s*:\s*//;
+    return perl($code) ? "skip_eval: $code" : undef;
+}
+
+sub set_value {
+    my ($self, $name, @values) = @_;
+    $self->{value}{$name} = $values[0];
+    return;
+}
+
+sub name { return shift->{name} }
+
+sub DESTROY { return }
+
+# A section's value by its name, as preprocessors ask for it.
+sub AUTOLOAD {
+    my $self = shift;
+    my $name = $AUTOLOAD =~ s/.*:://r;
+    return $self->{value}{$name};
+}
+
+# A value as JSON can say it: strings, lists, hashes, and regular expressions as {pattern, flags}.
+sub encodable {
+    my $value = shift;
+    my $kind = ref $value;
+    return "$value" if $kind eq '' && defined $value;
+    return undef if !defined $value;
+    return [map { encodable($_) } @$value] if $kind eq 'ARRAY';
+    return { map { $_ => encodable($value->{$_}) } keys %$value } if $kind eq 'HASH';
+    if ($kind eq 'Regexp') {
+        require re;
+        my ($pattern, $flags) = re::regexp_pattern($value);
+        return { pattern => $pattern, flags => $flags };
+    }
+    return { unsupported => $kind };
+}
+
+sub plain {
+    my $self = shift;
+    my %sections = map { $_ => encodable($self->{value}{$_}) } keys %{ $self->{value} };
+    return {
+        name => $self->{name},
+        line => $self->{line},
+        broken => $self->{broken},
+        skipped => $self->skipped,
+        sections => \%sections,
+    };
+}
+
+1;

@@ -1,0 +1,277 @@
+"""Owns the run of one block: its directory, its worker, its requests, its verdict."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conformance.openresty import application, checks, client, conf, exceptions, mocks, nginx_conf
+from conformance.openresty.services import free_port
+from conformance.openresty.spec import Block, Spec
+from conformance.openresty.zygote import Zygote
+
+PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+_TIMEOUT = 3.0  # seconds that a client waits for the next bytes, unless the block says otherwise
+_SETTLE = 1.0  # seconds that lines get to appear in the log
+_QUIET = 0.03  # seconds that a log is watched before unwanted lines are said not to be there
+_TAIL = 4000  # characters of the log in a verdict
+_VERSION = (1, 27, 1)  # the nginx that blocks are told they run on
+_OPENSSL = (3, 0, 0)
+
+
+@dataclass
+class Verdict:
+    """How a block ended. why: the reason of a skip, or all that was wrong."""
+
+    outcome: str
+    why: list[str] = field(default_factory=list)
+    log: str = ""
+    seconds: float = 0.0
+    directory: str = ""
+
+
+@dataclass
+class Place:
+    """Where blocks run: a checkout, a directory that is made anew each time, a port."""
+
+    checkout: Path
+    servroot: Path
+    port: int
+    env: dict[str, str]
+
+
+def skip_reason(spec: Spec, block: Block) -> str | None:
+    """Why a block is not run at all, from its sections alone; None when it is."""
+    if block.skipped:
+        return block.skipped
+    if spec.env.get("TEST_NGINX_USE_HUP"):
+        return "HUP of nginx itself"
+    for name, reason in exceptions.SECTIONS.items():
+        if block.has(name):
+            return reason
+    for name, have in (("skip_nginx", _VERSION), ("skip_openssl", _OPENSSL)):
+        if block.has(name) and _version_says(block.text(name), have):
+            return f"{name}: {block.text(name).strip()}"
+    return exceptions.reason(spec.path, block.name)
+
+
+def _version_says(text: str, have: tuple[int, ...]) -> bool:
+    found = re.search(r":\s*([<>]=?)\s*([0-9.]+)", text)
+    if not found:
+        return False
+    wanted = tuple(int(each) for each in found[2].split("."))
+    return {
+        "<": have < wanted,
+        "<=": have <= wanted,
+        ">": have > wanted,
+        ">=": have >= wanted,
+    }[found[1]]
+
+
+class BlockRun:
+    """One block in a place."""
+
+    def __init__(self, spec: Spec, block: Block, place: Place, zygote: Zygote) -> None:
+        self._spec, self._block, self._place, self._zygote = spec, block, place, zygote
+        self._env = {**place.env, **spec.env}
+        for i in range(1, 5):
+            self._env[f"TEST_NGINX_RAND_PORT_{i}"] = ""
+        self._seen = 0  # bytes of the error log that were looked at
+        self._log = place.servroot / "logs" / "error.log"
+
+    def run(self) -> Verdict:
+        """Run it; never raises."""
+        began = time.monotonic()
+        reason = skip_reason(self._spec, self._block)
+        if reason:
+            return Verdict(SKIPPED, [reason])
+        try:
+            verdict = self._run()
+        except application.Unsupported as error:
+            verdict = Verdict(SKIPPED, [str(error)])
+        except (conf.ConfError, client.BadRequest, nginx_conf.MissingVariable) as error:
+            verdict = Verdict(FAILED, [f"{type(error).__name__}: {error}"])
+        except Exception as error:  # a fault of the collector's own: seen, and the others go on
+            verdict = Verdict(FAILED, [f"the collector failed: {error!r}"])
+            self._zygote.stop(signal.SIGKILL)
+        verdict.seconds = time.monotonic() - began
+        verdict.log = self._log_text()[-_TAIL:]
+        return verdict
+
+    def _expand(self, text: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        text = text.replace("$ServerPortForClient", str(self._place.port))
+        text = text.replace("$ServerPort", str(self._place.port))
+        return nginx_conf.expand(text, self._env)
+
+    def _run(self) -> Verdict:
+        for name in [key for key, value in self._env.items() if value == ""]:
+            self._env[name] = str(free_port())
+        self._prepare()
+        text = nginx_conf.render(self._spec, self._block, self._env, self._place.port)
+        (self._place.servroot / "conf" / "nginx.conf").write_text(text, "latin-1")
+        try:
+            app = application.translate(text, self._place.servroot)
+        except conf.ConfError as error:
+            if self._block.has("must_die"):
+                return Verdict(SKIPPED, ["nginx.conf that nginx itself refuses"])
+            raise error
+        path = self._place.servroot / "conf" / "app.lua"
+        path.write_text(app.source, "latin-1")
+        failure = self._zygote.start(self._job(app, path))
+        if failure is not None:
+            return self._not_started(failure)
+        return self._serve()
+
+    def _job(self, app: application.Application, path: Path) -> dict[str, Any]:
+        return {
+            **app.plain(),
+            "source": "",
+            "app": str(path),
+            "cwd": str(self._place.checkout),
+            "servroot": str(self._place.servroot),
+            "log": str(self._log),
+            "env": {**app.env, **{key: str(value) for key, value in self._env.items()}},
+        }
+
+    def _prepare(self) -> None:
+        servroot = self._place.servroot
+        shutil.rmtree(servroot, ignore_errors=True)
+        for name in ("html", "logs", "conf", "client_body_temp", "proxy_temp"):
+            (servroot / name).mkdir(parents=True)
+        servroot.chmod(0o755)
+        self._log.touch()
+        self._write_files()
+
+    def _write_files(self) -> None:
+        for name, text in _files(self._block.sections.get("user_files")):
+            path = self._place.servroot / "html" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self._expand(text).encode("latin-1"))
+
+    def _not_started(self, failure: str) -> Verdict:
+        skip = re.search(r"(?:^|\b)skip: ([^\n]*)", failure)
+        if skip:
+            return Verdict(SKIPPED, [skip[1]])
+        if self._block.has("must_die"):
+            wrong = list(checks.log(self._block, self._new_lines(), 0, self._expand))
+            return Verdict(FAILED if wrong else PASSED, wrong)
+        return Verdict(FAILED, ["the worker does not start: " + failure])
+
+    def _serve(self) -> Verdict:
+        wrong: list[str] = []
+        if self._block.has("must_die"):
+            wrong.append("must_die, but it serves")
+        else:
+            for run in range(self._spec.repeat):
+                wrong = self._once(run)
+                if wrong:
+                    break
+        before_end = self._zygote.alive()
+        end = self._zygote.stop()
+        if end:
+            wrong.append(end)
+        elif not before_end:
+            wrong.append("the worker's process ended by itself")
+        if not wrong:
+            wrong += self._judge_log(0, "shutdown_")
+        return Verdict(FAILED if wrong else PASSED, wrong)
+
+    def _once(self, run: int) -> list[str]:
+        """One repetition; gives what was wrong."""
+        if run:
+            self._write_files()
+        started = mocks.started(self._block, self._expand)
+        try:
+            wrong = list(self._requests(run))
+            for mock in started:
+                wrong += mock.problems()
+        finally:
+            for mock in started:
+                mock.close()
+        return wrong
+
+    def _requests(self, run: int) -> Iterator[str]:
+        block = self._block
+        host = (block.text("server_name") or "localhost").strip()
+        requests = client.requests_of(block, host, self._expand)
+        index, total = 0, sum(each.count for each in requests)
+        seconds = block.number("timeout", _TIMEOUT)
+        shutdown = int(block.text("shutdown") or 1) if block.has("shutdown") else None
+        address = (block.text("server_addr_for_client").strip() or "127.0.0.1", self._place.port)
+        for request in requests:
+            exchange = client.exchange(request, address, seconds, shutdown)
+            if exchange.timed_out and not block.has("abort"):
+                got = checks.shown(exchange.data)
+                yield f"no end of the response within {seconds:g} s; got {got}"
+            rest = exchange.data
+            for _ in range(request.count):
+                answer = self._parse(rest, request.head)
+                rest = answer.left
+                yield from checks.response(block, answer, index, self._expand)
+                index += 1
+                time.sleep(block.number("wait", 0))
+                if index == total or _logs(block):
+                    yield from self._judge_log(run)
+
+    def _parse(self, data: bytes, head: bool) -> client.Response:
+        if self._block.has("http09"):
+            return client.Response("200", "", data.decode("latin-1"))
+        return client.parse(data, head)
+
+    def _judge_log(self, run: int, prefix: str = "") -> list[str]:
+        """What is wrong with the log; gives lines that are late their time."""
+        if not _logs(self._block, prefix):
+            return []
+        start = self._seen
+        deadline = time.monotonic() + _SETTLE
+        pause = _QUIET
+        while True:
+            time.sleep(pause)
+            self._seen = start
+            lines = self._new_lines()
+            wrong = list(checks.log(self._block, lines, run, self._expand, prefix))
+            if not wrong or time.monotonic() > deadline:
+                return wrong
+            pause *= 2
+
+    def _log_text(self) -> str:
+        return self._log.read_text("latin-1") if self._log.exists() else ""
+
+    def _new_lines(self) -> list[str]:
+        text = self._log_text()
+        start = 0 if self._spec.accumulates else self._seen
+        self._seen = len(text)
+        return re.findall(r"[^\n]*\n|[^\n]+", text[start:])
+
+
+def _logs(block: Block, prefix: str = "") -> bool:
+    names = (f"{prefix}error_log", f"no_{prefix}error_log", "" if prefix else "grep_error_log")
+    return any(block.has(name) for name in names)
+
+
+def _files(section: Any) -> Iterator[tuple[str, str]]:
+    """Names and contents of user_files: ">>> NAME" lines, or a list of [name, content]."""
+    if isinstance(section, list):
+        for name, text, *_ in section:
+            yield name, text or ""
+        return
+    name: str | None = None
+    lines: list[str] = []
+    for line in re.findall(r"[^\n]*\n|[^\n]+", section or ""):
+        found = re.search(r">>> (\S+)", line)
+        if found:
+            if name:
+                yield name, "".join(lines)
+            name, lines = found[1], []
+        else:
+            lines.append(line)
+    if name:
+        yield name, "".join(lines)

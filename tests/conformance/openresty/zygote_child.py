@@ -1,0 +1,87 @@
+"""The process behind `zygote`: it has imported what a worker needs, and forks for each block.
+
+A line of stdin is a job (JSON, made by run.py); answers are lines on stdout: "pid N" for the
+worker's process, "ready" or "failed TEXT" of it, "exit STATUS" when it has ended.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+import gevent
+
+from pygw.config.settings import load
+from pygw.vm.worker import StartError, Worker
+
+BACKLOG = 511
+
+
+def say(text: str) -> None:
+    os.write(1, text.encode("utf-8", "replace") + b"\n")
+
+
+def listen(host: str, port: int) -> int:
+    """A listening descriptor."""
+    if host.startswith("unix:"):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(host.removeprefix("unix:"))
+        listener.listen(BACKLOG)
+    else:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listener.setblocking(False)
+    return listener.detach()
+
+
+def run(job: dict[str, Any], settings: Any) -> None:
+    """Be the worker of one block until a signal says otherwise."""
+    os.chdir(job["cwd"])
+    os.environ.update(job["env"])
+    log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 2)
+    changes = {
+        "base": job["servroot"],
+        "error_log_level": job["log_level"],
+        "shared_dicts": job["shared_dicts"],
+        "workers": job["workers"],
+        **job["limits"],
+    }
+    settings = dataclasses.replace(settings, **changes)
+    worker = make_worker(settings, job, log)
+    gevent.signal_handler(signal.SIGTERM, worker.stop, False)
+    gevent.signal_handler(signal.SIGQUIT, worker.stop, True)
+    try:
+        worker.start()
+    except StartError as error:
+        say("failed " + json.dumps(str(error)))
+        os._exit(1)
+    say("ready")
+    worker.run()
+
+
+def make_worker(settings: Any, job: dict[str, Any], log: int) -> Worker:
+    fds = [listen(each["host"], each["port"]) for each in job["listeners"]]
+    return Worker(settings, 0, fds, job["app"], error_fd=log, strict=True)
+
+
+def main() -> None:
+    settings = load()
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                run(json.loads(line), settings)
+            finally:
+                os._exit(0)
+        say(f"pid {pid}")
+        say(f"exit {os.waitpid(pid, 0)[1]}")
+
+
+if __name__ == "__main__":
+    main()
