@@ -13,6 +13,8 @@ local AGAIN, DONE, ERROR = -2, -4, -1
 
 local _M = {}
 
+local ENDS_ALL = { [ERROR] = true, [408] = true, [444] = true, [499] = true } -- subrequests under way too
+
 local REFUSED = {
     body_filter = true, log = true, set = true, init_worker = true, exit_worker = true,
 }
@@ -43,6 +45,9 @@ function _M.exit(code)
         return
     elseif REFUSED[phase] then
         error(contexts.refusal(r), 2)
+    end
+    if r.pending and r.pending > 0 and not ENDS_ALL[code] then
+        error("attempt to abort with pending subrequests", 2)
     end
     if r.header_sent and code >= 300 and r.status ~= code then
         log.err("attempt to set status ", code, " via ngx.exit after sending out the response status ", r.status)
@@ -85,6 +90,8 @@ function _M.redirect(...)
         error("no request object found", 2)
     elseif not MAKERS[r.phase] then
         error(contexts.refusal(r), 2)
+    elseif r.pending > 0 then
+        error("attempt to abort with pending subrequests", 2)
     elseif r.header_sent then
         error("attempt to call ngx.redirect after sending out the headers", 2)
     end

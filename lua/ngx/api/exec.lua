@@ -1,4 +1,5 @@
 -- Owns ngx.exec: the internal redirect of a request. Source: the ngx_lua documentation, "ngx.exec".
+local contexts = require "server.contexts"
 local current = require "server.current"
 local exit_request = require "server.exit"
 local log = require "server.log"
@@ -26,12 +27,6 @@ local function text_of(args)
     error("bad argument #2 to 'exec' (string, number, or table expected, but got " .. kind .. ")", 3)
 end
 
-local function join(args, more)
-    if more == "" then
-        return args
-    end
-    return args and args ~= "" and args .. "&" .. more or more
-end
 
 local function check_uri(uri)
     if type(uri) == "number" then
@@ -59,7 +54,7 @@ function _M.exec(...)
     local uri, more = ...
     uri = check_uri(uri)
     if not ALLOWED[r.phase] then
-        error("API disabled in the context of " .. (r.phase == "timer" and "ngx.timer" or r.phase .. "_by_lua*"), 2)
+        error(contexts.refusal(r), 2)
     elseif r.pending > 0 then
         error("attempt to abort with pending subrequests", 2)
     end
@@ -68,7 +63,7 @@ function _M.exec(...)
         log.err('unsafe URI "', uri, '" was detected')
         error("unsafe uri", 2)
     end
-    args = join(args, text_of(more))
+    args = uris.join_args(args, text_of(more))
     if r.header_sent then
         error("attempt to call ngx.exec after sending out response headers", 2)
     end

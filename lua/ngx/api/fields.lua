@@ -1,5 +1,5 @@
--- Owns the fields of `ngx` that are computed for the running request: ctx, status, headers_sent. They
--- hang on the metatable of `ngx`, so that its plain functions pay nothing for them.
+-- Owns the fields of `ngx` that are computed for the running request: ctx, status, headers_sent,
+-- is_subrequest. They hang on the metatable of `ngx`, so that its plain functions pay nothing for them.
 local new_tab = require "table.new"
 local current = require "server.current"
 
@@ -10,7 +10,7 @@ local _M = {}
 
 local outside = {} -- init and init_worker share one
 
--- Install the accessors of ngx.ctx, ngx.status and ngx.headers_sent on the table ngx.
+-- Install the accessors of ngx.ctx, ngx.status, ngx.headers_sent and ngx.is_subrequest on the table ngx.
 function _M.install(ngx)
     local getters, setters = {}, {}
 
@@ -63,6 +63,14 @@ function _M.install(ngx)
             error("API disabled in the current context", 3)
         end
         return r.header_sent
+    end
+
+    function getters.is_subrequest()
+        local r = current.request
+        if not r or not r.method then
+            error("API disabled in the current context", 3)
+        end
+        return r.parent ~= nil
     end
 
     setmetatable(ngx, {

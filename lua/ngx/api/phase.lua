@@ -1,4 +1,4 @@
--- Owns ngx.get_phase and the constant answers about where code runs. Source: the ngx_lua documentation.
+-- Owns ngx.get_phase. Source: the ngx_lua documentation.
 local current = require "server.current"
 local phases = require "server.phases"
 
@@ -8,7 +8,5 @@ function _M.get_phase()
     local r = current.request
     return r and r.phase or phases.global
 end
-
-_M.is_subrequest = false
 
 return _M

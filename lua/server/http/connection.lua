@@ -5,7 +5,7 @@ local address = require "server.address"
 local bridge = require "server.bridge"
 local cdefs = require "server.cdefs"
 local clock = require "server.clock"
-local errors = require "server.errors"
+local failures = require "server.http.failures"
 local ffi = require "ffi"
 local handler = require "server.http.handler"
 local inputs = require "server.http.input"
@@ -98,26 +98,15 @@ local function go_on(conn, action, argument)
     close(conn)
 end
 
-local FAILURES_MAX = 4 -- in one request: in a phase, in the filters of the answer to that, in the log phase
-
-local FILTER = { balancer = true, header_filter = true, body_filter = true, log = true }
-
 local function on_done(main, ok, err)
-    local conn = main.conn
     if ok then
         return
     end
-    local r = conn.request
-    errors.report(main, FILTER[r.phase] and "failed to run " .. r.phase .. "_by_lua*: "
-        or "lua entry thread aborted: runtime error: ", err)
-    if conn.failed_at ~= conn.requests then
-        conn.failed_at, conn.failures = conn.requests, 0
+    local r = main.conn.request
+    if failures.note(r, main, err) then
+        return r:restart(handler.fail)
     end
-    conn.failures = conn.failures + 1
-    if conn.failures > FAILURES_MAX or r.stage == "" then -- failing for ever, or outside of any request
-        return close(conn)
-    end
-    return r:restart(handler.fail)
+    return close(main.conn) -- failing for ever, or outside of any request
 end
 
 -- Give r's connection a new task that begins with action(r, argument). The old one never runs again,
@@ -139,7 +128,7 @@ local function adopt(listener, fd, sockaddr)
     local stream = streams.new(fd)
     local conn = {
         serial = serial, stream = stream, input = inputs.new(stream), requests = 0, waiting = true,
-        remote_addr = host, remote_port = port, out = buffer.new(), failed_at = -1, failures = 0,
+        remote_addr = host, remote_port = port, out = buffer.new(),
         site = listener.site,
     }
     local main = task.new(function()

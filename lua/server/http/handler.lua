@@ -230,9 +230,6 @@ local function end_main(r, code)
 end
 
 local function drop(r, code)
-    if r.parent and code ~= 500 then
-        return end_main(r, code)
-    end
     if not r.header_sent then
         r.status = code
     end
@@ -254,9 +251,12 @@ local WELL = { [OK] = true, [DECLINED] = true, [AGAIN] = true, [DONE] = true }
 -- Go on after the application called ngx.exit(code) in one of the request's phases.
 function _M.exit(r, code)
     abandon(r)
-    if code == ERROR or SILENT[code] then
-        return r.parent and code == ERROR and answer(r, 500)
-            or drop(r, code == ERROR and (r.status ~= 0 and r.status or 500) or code)
+    if code == ERROR and r.parent then
+        return answer(r, 500)
+    elseif code == ERROR then
+        return drop(r, r.status ~= 0 and r.status or 500)
+    elseif SILENT[code] then
+        return (r.parent and end_main or drop)(r, code)
     end
     if code >= 200 and not r.header_sent then
         if code >= 300 or code == 204 then
@@ -306,7 +306,7 @@ function _M.fail(r)
     if r.stage == "log" then
         return over(r)
     end
-    if r.header_sent and r.bytes_sent == 0 and not r.raw then -- all of it is still here
+    if r.header_sent and r.bytes_sent == 0 and not r.raw and not r.parent then -- all of it is still here
         r.out:reset()
         r.header_sent, r.ended, r.done, r.no_body = false, false, false, false
         r.body_bytes_sent = 0

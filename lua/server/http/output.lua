@@ -47,7 +47,10 @@ local function frame(r, chunk)
 end
 
 local CLEARED = { "content-type", "content-length", "content-encoding", "last-modified", "etag", "accept-ranges" }
-local CLOSING = { [400] = true, [413] = true, [414] = true, [500] = true, [501] = true } -- as nginx
+
+-- The statuses of errors after which nginx closes the connection.
+_M.CLOSING = { [400] = true, [413] = true, [414] = true, [500] = true, [501] = true }
+local CLOSING = _M.CLOSING
 
 -- Make r a response with an error's (or redirect's) page. Returns the page.
 local function become_page(r, code, detail)
@@ -68,6 +71,7 @@ local function become_page(r, code, detail)
         r.resp:add("content-type", "Content-Type", "text/html")
     end
     r.resp:add("content-length", "Content-Length", tostring(#page))
+    r.paged = true
     return page
 end
 

@@ -98,7 +98,7 @@ local function await_response(r, connection, peer)
         return nil, r.pump_failure or minor
     end
     local framing, length, keep, nominated = framing_of(code, minor, r.upstream_headers, r.method)
-    if not framing or code == 101 and not r.headers:get("upgrade") then
+    if not framing or code == 101 and (r.parent or not r.headers:get("upgrade")) then
         return nil, "invalid header"
     end
     return code, framing, length, keep, nominated

@@ -97,7 +97,9 @@ end
 -- Pass on the response whose head lies in r.upstream_headers. framing, length, keep, nominated: as
 -- response_parser.framing gives them.
 function _M.pass(r, connection, code, framing, length, keep, nominated)
-    r.status = code
+    if not r.status_held then -- else it is that of the error whose page this is
+        r.status = code
+    end
     r.default_type = nil
     copy_headers(r.upstream_headers, r.resp, nominated)
     if code == 101 then

@@ -2,6 +2,7 @@
 -- of errors, which are such redirects. Must never run a phase: the handler goes on with what is returned.
 -- Mirrors ngx_http_internal_redirect, ngx_http_named_location and ngx_http_send_error_page.
 local log = require "server.log"
+local CLOSING = require("server.http.output").CLOSING
 local uris = require "server.http.uri"
 local vars = require "server.vars"
 
@@ -89,9 +90,11 @@ end
 function _M.to_page(r, code)
     local page = r.location.error_pages[code]
     r.error_page = not r.settings.recursive_error_pages
-    r.status = 0
-    if page.status ~= 0 then
-        r.error_status = page.status or code
+    if CLOSING[code] then
+        r.keepalive = false
+    end
+    if page.status ~= 0 then -- else it is the page's, or what was set before
+        r.status, r.status_held = page.status or code, true
     end
     r.resp:remove("content-type")
     r.resp:remove("content-length")
@@ -108,7 +111,7 @@ function _M.to_page(r, code)
         local ok, err = _M.to_uri(r, split(target))
         return ok and "uri", err
     end
-    r.error_page, r.error_status = true, nil
+    r.error_page = true
     r.resp:set("location", "Location", target)
     code = page.status or code
     return "answer", (code >= 301 and code <= 303 or code == 307 or code == 308) and code or 302

@@ -110,6 +110,14 @@ function _M.parse_unsafe(text)
     return path, question and sub(text, question + 1) or nil
 end
 
+-- The query string args (nil: none) with more ("": nothing) behind it.
+function _M.join_args(args, more)
+    if more == "" then
+        return args
+    end
+    return args and args ~= "" and args .. "&" .. more or more
+end
+
 -- A table of the bytes that nginx escapes in a path it sends to an upstream: controls, space, ", #, %, ?, …
 local escaped = {}
 for value = 0, 255 do
