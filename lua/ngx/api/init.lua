@@ -29,6 +29,7 @@ if not ngx then
     end
     require("ngx.api.fields").install(ngx)
     require "ngx.api.coroutine"
+    require "server.nginx_symbols"
 end
 
 return ngx
