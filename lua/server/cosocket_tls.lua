@@ -14,7 +14,7 @@ local OCSP = 1 -- TLSEXT_STATUSTYPE_ocsp
 local _M = {}
 
 -- libssl is loaded when TLS is first used.
-local ssl, certificate, contexts, failure, handshake, tls_streams
+local ssl, certificate, contexts, failure, handshake, peer, tls_streams
 
 local function load()
     if not ssl then
@@ -23,6 +23,7 @@ local function load()
         contexts = require "server.tls.context"
         failure = require "server.tls.failure"
         handshake = require "server.tls.handshake"
+        peer = require "server.tls.peer"
         tls_streams = require "server.tls.stream"
     end
 end
@@ -38,8 +39,8 @@ local function context()
     return contexts.get({
         role = "client", protocols = conf.lua_ssl_protocols, ciphers = conf.lua_ssl_ciphers,
         trusted = conf.lua_ssl_trusted_certificate, crl = conf.lua_ssl_crl, depth = conf.lua_ssl_verify_depth,
-        certificate = conf.lua_ssl_certificate, certificate_key = conf.lua_ssl_certificate_key,
-        key_log = conf.lua_ssl_key_log, conf_commands = conf.lua_ssl_conf_command,
+        certificates = conf.lua_ssl_certificate and { { conf.lua_ssl_certificate, conf.lua_ssl_certificate_key } },
+        key_log = conf.lua_ssl_key_log and true, conf_commands = conf.lua_ssl_conf_command,
     })
 end
 
@@ -77,16 +78,6 @@ local function prepare(self, connection, session, name, status)
     return true
 end
 
-local function matches(connection, name)
-    local x509 = ssl.SSL_get1_peer_certificate(connection)
-    if x509 == nil then
-        return false
-    end
-    local found = ssl.X509_check_host(x509, name, #name, 0, nil) == 1 or ssl.X509_check_ip_asc(x509, name, 0) == 1
-    ssl.X509_free(x509)
-    return found
-end
-
 -- Returns true, or nil and why the peer's certificate is not taken.
 local function verify(self, connection, name)
     local code = tonumber(ssl.SSL_get_verify_result(connection))
@@ -95,7 +86,7 @@ local function verify(self, connection, name)
         state.log_error(self, "lua ssl certificate verify error: (" .. code .. ": " .. why .. ")")
         return nil, code .. ": " .. why
     end
-    if name and name ~= "" and not matches(connection, name) then
+    if name and name ~= "" and not peer.is_named(connection, name) then
         state.log_error(self, 'lua ssl certificate does not match host "' .. name .. '"')
         return nil, "certificate host mismatch"
     end

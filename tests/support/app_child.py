@@ -1,7 +1,8 @@
 """The process behind `app_server`: one worker with one Lua application, driven by lines on stdin.
 
     python app_child.py OPTIONS   a JSON object: app (path of the Lua file), virtual (the clock),
-                                  listeners (how many), strict
+                                  listeners (how many), tls (the numbers of those over TLS,
+                                  from 1), strict
 
 It prints the ports when it serves, and "ok …" for each line done: "advance SECONDS" (virtual
 clock), "connections", "quit" (drain). It ends when stdin does, so that it never outlives the test.
@@ -20,7 +21,7 @@ from gevent.socket import wait_read
 
 from pygw.config.settings import load
 from pygw.hub.clock import Clock, VirtualClock
-from pygw.vm.worker import Worker
+from pygw.vm.worker import Listener, Worker
 
 
 def commands() -> Iterator[list[str]]:
@@ -63,8 +64,11 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     clock = VirtualClock() if options["virtual"] else Clock()
     listeners = [listening() for _ in range(options["listeners"])]
-    fds = [listener.fileno() for listener in listeners]
-    worker = Worker(load(), 0, fds, options["app"], clock=clock, strict=options["strict"])
+    given = [
+        Listener(listener.fileno(), tls=number in options["tls"])
+        for number, listener in enumerate(listeners, 1)
+    ]
+    worker = Worker(load(), 0, given, options["app"], clock=clock, strict=options["strict"])
     worker.start()
     print(*[listener.getsockname()[1] for listener in listeners], flush=True)
     for listener in listeners:

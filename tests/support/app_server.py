@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,13 +168,15 @@ def running_app(
     *,
     virtual: bool = False,
     listeners: int = 1,
+    tls: Sequence[int] = (),
     strict: bool = False,
     **settings: Any,
 ) -> Iterator[AppServer]:
     """Run the application `source` (Lua text that returns its table of phases).
 
-    virtual: time stands still until `advance`. listeners: how many. strict: OpenResty's
-    restrictions by phase are in force. settings: of lua/server/settings.lua.
+    virtual: time stands still until `advance`. listeners: how many; tls: the numbers of those
+    over TLS, from 1. strict: OpenResty's restrictions by phase are in force. settings: of
+    lua/server/settings.lua.
     """
     # On the first line, so that the lines of `source` keep their numbers.
     pairs = " ".join(f"s.{name} = {_lua(value)}" for name, value in settings.items())
@@ -185,6 +187,7 @@ def running_app(
             "app": str(app),
             "virtual": virtual,
             "listeners": listeners,
+            "tls": tls,
             "strict": strict,
         }
         process = subprocess.Popen(

@@ -16,6 +16,7 @@ local requests = require "server.http.request"
 local settings = require "server.settings"
 local streams = require "server.stream"
 local task = require "server.task"
+local tls_admission = require "server.http.tls_admission"
 
 local C = ffi.C
 local linger, read_request, open_body = reading.linger, reading.read, reading.open_body
@@ -47,6 +48,7 @@ end
 -- End a connection so that its peer cannot take what came for all: where the end of the connection is
 -- the end of the body, only a reset tells the difference.
 local function reset_peer(conn)
+    conn.stream.broken = true -- over TLS, no farewell either
     C.setsockopt(conn.stream.fd, cdefs.SOL_SOCKET, cdefs.SO_LINGER, no_linger, 8)
 end
 
@@ -77,7 +79,7 @@ local function serve(conn)
         if draining or conn.requests >= settings.keepalive_requests then
             r.keepalive = false
         end
-        if not open_body(conn, r) then
+        if conn.refusal and tls_admission.refuses(conn, r) or not open_body(conn, r) then
             break
         end
         handler.run(r)
@@ -85,6 +87,14 @@ local function serve(conn)
             task.pause()
         end
     until not after_request(conn, r)
+    close(conn)
+end
+
+-- Serve a connection that begins with a TLS handshake.
+local function serve_tls(conn)
+    if require("server.tls.acceptor").accept(conn) then
+        return serve(conn)
+    end
     close(conn)
 end
 
@@ -128,11 +138,12 @@ local function adopt(listener, fd, sockaddr)
     local stream = streams.new(fd)
     local conn = {
         serial = serial, stream = stream, input = inputs.new(stream), requests = 0, waiting = true,
-        remote_addr = host, remote_port = port, out = buffer.new(),
+        remote_addr = host, remote_port = port, accepted = clock.now(),
+        out = buffer.new(), head = buffer.new(), refusal = false,
         site = listener.site,
     }
     local main = task.new(function()
-        return serve(conn)
+        return listener.serve(conn)
     end, nil, on_done)
     main.conn = conn
     conn.task = main
@@ -195,7 +206,12 @@ function _M.listen(config, site)
     local fd = config.fd
     local one = ffi.new("int[1]", 1)
     C.setsockopt(fd, cdefs.IPPROTO_TCP, cdefs.TCP_NODELAY, one, 4) -- inherited by what it accepts
-    local listener = setmetatable({ fd = fd, tls = config.tls, site = site, closed = false }, Listener)
+    local listener = setmetatable({
+        fd = fd, serve = config.tls and serve_tls or serve, site = site, closed = false,
+    }, Listener)
+    if config.tls then
+        require("server.tls.sites").prepare(site)
+    end
     listeners[#listeners + 1] = listener
     streams.by_fd[fd] = listener
     bridge.call.add_io(fd)

@@ -23,6 +23,9 @@ local _M = {}
 
 -- Shut down politely: what the client is still sending must not turn our answer into a reset.
 function _M.linger(conn)
+    if conn.stream.ssl then
+        conn.stream:say_goodbye()
+    end
     C.shutdown(conn.stream.fd, cdefs.SHUT_WR)
     local input, deadline = conn.input, clock.monotonic() + settings.lingering_time
     repeat
@@ -32,7 +35,8 @@ function _M.linger(conn)
     until n == 0
 end
 
--- Answer a request that could not be read, and give the connection up. Returns false.
+-- Answer a request that could not be read, or may not be answered otherwise, and give the connection up.
+-- detail: replaces the title of the page, or nil. Returns false.
 local function refuse(conn, r, status, why, detail)
     log.info("client sent invalid request: ", why)
     r.keepalive = false
@@ -43,6 +47,8 @@ local function refuse(conn, r, status, why, detail)
     end
     return false
 end
+
+_M.refuse = refuse
 
 -- Look at the head that lies in the input, as far as it is there. Returns the request when it is whole,
 -- false when it was refused, nil when more must come.
@@ -58,6 +64,7 @@ local function try_parse(conn, r)
         local status, err, detail = check_partial(p, pos, input.len, settings.client_header_size)
         return status and refuse(conn, r, status, err, detail)
     end
+    conn.head:reset():putcdata(p + pos, stop - pos) -- what is read of it may be changed
     r.head_size = stop - pos
     local ok, status, err = parse(r, p, pos, stop)
     input:advance(stop - begin)
@@ -72,8 +79,10 @@ end
 function _M.read(conn)
     local input, r = conn.input, conn.request
     reset(r)
+    conn.head:reset()
     conn.task.request = r
     current.request = r
+    r.pipelined = input.buffer ~= nil and conn.requests > 0
     local deadline -- the head as a whole must come in time, not just its next byte
     while true do
         local seconds

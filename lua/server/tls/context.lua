@@ -1,15 +1,18 @@
 -- Owns the making of TLS contexts (SSL_CTX *) from settings, for both roles; contexts of the same settings
 -- are one. Must never know of requests or listeners.
 local ffi = require "ffi"
+local callbacks = require "server.tls.callbacks"
 local certificate = require "server.tls.certificate"
 local failure = require "server.tls.failure"
 local ssl = require "server.tls.library"
 
 local concat = table.concat
-local ipairs, tostring = ipairs, tostring
+local ipairs, tostring, type = ipairs, tostring, type
 local gmatch = string.gmatch
 
-local MODE, MIN_PROTO, MAX_PROTO = 33, 123, 124 -- SSL_CTRL_…
+local MODE, MIN_PROTO, MAX_PROTO, SESS_CACHE_MODE, SET_GROUPS_LIST, DH_AUTO = 33, 123, 124, 44, 92, 118 -- SSL_CTRL_…
+local NO_TICKET, CIPHER_PREFERENCE = 0x4000ULL, 0x400000ULL -- SSL_OP_…
+local VERIFY_PEER = 1
 local PARTIAL_WRITE, MOVING_BUFFER, NO_AUTO_CHAIN, RELEASE_BUFFERS = 1, 2, 8, 16 -- SSL_MODE_…
 local OPTIONS = 0x80ULL -- IGNORE_UNEXPECTED_EOF: nginx takes the end of the connection for the end, too
     + 0x20000ULL -- NO_COMPRESSION
@@ -79,7 +82,42 @@ local function conf_commands(ctx, spec)
     return err
 end
 
-local function configure(ctx, spec)
+local function set_certificates(ctx, spec)
+    for _, pair in ipairs(spec.certificates or {}) do
+        local ok, err = certificate.load(ctx, pair[1], pair[2])
+        if not ok then
+            return err
+        end
+    end
+end
+
+local verified = ffi.cast("int (*)(int ok, void *store)", function()
+    return 1 -- the handshake goes on; what was found stands in SSL_get_verify_result
+end)
+
+-- What only a server has.
+local function serve(ctx, spec, key)
+    callbacks.serve(ctx)
+    ssl.SSL_CTX_set_session_id_context(ctx, ngx.md5_bin(key), 16)
+    ssl.SSL_CTX_set_timeout(ctx, spec.session_timeout)
+    ssl.SSL_CTX_ctrl(ctx, SESS_CACHE_MODE, spec.session_cache, nil)
+    ssl.SSL_CTX_set_options(ctx, (spec.tickets and 0ULL or NO_TICKET)
+        + (spec.prefer_ours and CIPHER_PREFERENCE or 0ULL))
+    ssl.SSL_CTX_ctrl(ctx, DH_AUTO, 1, nil)
+    if spec.curves and ssl.SSL_CTX_ctrl(ctx, SET_GROUPS_LIST, 0, ffi.cast("char *", spec.curves)) == 0 then
+        return 'SSL_CTX_set1_curves_list("' .. spec.curves .. '") failed ' .. failure.describe()
+    end
+    ssl.SSL_CTX_set_verify(ctx, spec.verify and VERIFY_PEER or 0, ffi.cast("void *", verified))
+    if spec.client_ca then
+        local names = ssl.SSL_load_client_CA_file(spec.client_ca)
+        if names == nil or ssl.SSL_CTX_load_verify_locations(ctx, spec.client_ca, nil) == 0 then
+            return 'SSL_load_client_CA_file("' .. spec.client_ca .. '") failed ' .. failure.describe()
+        end
+        ssl.SSL_CTX_set_client_CA_list(ctx, names)
+    end
+end
+
+local function configure(ctx, spec, key)
     ssl.SSL_CTX_ctrl(ctx, MODE, PARTIAL_WRITE + MOVING_BUFFER + NO_AUTO_CHAIN + RELEASE_BUFFERS, nil)
     ssl.SSL_CTX_ctrl(ctx, MIN_PROTO, 0, nil) -- what the system's openssl.cnf says is not for us
     ssl.SSL_CTX_ctrl(ctx, MAX_PROTO, 0, nil)
@@ -87,38 +125,52 @@ local function configure(ctx, spec)
     if spec.ciphers and ssl.SSL_CTX_set_cipher_list(ctx, spec.ciphers) == 0 then
         return 'SSL_CTX_set_cipher_list("' .. spec.ciphers .. '") failed ' .. failure.describe()
     end
-    if spec.certificate then
-        local ok, err = certificate.load(ctx, spec.certificate, spec.certificate_key)
-        if not ok then
-            return err
-        end
+    if spec.key_log then
+        callbacks.log_keys(ctx)
     end
-    return trust(ctx, spec) or spec.conf_commands and conf_commands(ctx, spec)
+    return set_certificates(ctx, spec) or spec.role == "server" and serve(ctx, spec, key) or trust(ctx, spec)
+        or spec.conf_commands and conf_commands(ctx, spec)
 end
 
 local made = {}
 
+local function append(parts, value)
+    if type(value) == "table" then
+        parts[#parts + 1] = "{"
+        for _, each in ipairs(value) do
+            append(parts, each)
+        end
+        parts[#parts + 1] = "}"
+    else
+        parts[#parts + 1] = tostring(value)
+    end
+end
+
+local FIELDS = {
+    "role", "protocols", "ciphers", "certificates", "trusted", "crl", "depth", "conf_commands", "key_log",
+    "verify", "client_ca", "tickets", "session_cache", "session_timeout", "prefer_ours", "curves",
+}
+
 local function key_of(spec)
-    local parts = {
-        spec.role, spec.protocols, tostring(spec.ciphers), tostring(spec.certificate),
-        tostring(spec.certificate_key), tostring(spec.trusted), tostring(spec.crl), tostring(spec.depth),
-    }
-    for _, command in ipairs(spec.conf_commands or {}) do
-        parts[#parts + 1] = command[1] .. " " .. command[2]
+    local parts = {}
+    for _, field in ipairs(FIELDS) do
+        append(parts, spec[field])
     end
     return concat(parts, "\0")
 end
 
 -- The context of spec: {role = "client" | "server", protocols (names), depth, and where wanted ciphers,
--- certificate and certificate_key, trusted and crl (paths), conf_commands ({{name, value}, …})}.
--- Returns an SSL_CTX *, or nil and why not.
+-- certificates ({{path, path of its key}, …}), trusted and crl (paths), key_log (true: to the guides),
+-- conf_commands ({{name, value}, …}); of a server also tickets, session_cache (SSL_SESS_CACHE_…),
+-- session_timeout (seconds), prefer_ours (ciphers), curves, verify (ask for the client's certificate),
+-- client_ca (a path)}. Returns an SSL_CTX *, or nil and why not.
 function _M.get(spec)
     local key = key_of(spec)
     local ctx = made[key]
     if not ctx then
         local method = spec.role == "server" and ssl.TLS_server_method or ssl.TLS_client_method
         ctx = ffi.gc(ssl.SSL_CTX_new(method()), ssl.SSL_CTX_free)
-        local err = configure(ctx, spec)
+        local err = configure(ctx, spec, key)
         failure.clear()
         if err then
             return nil, err

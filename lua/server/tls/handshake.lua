@@ -1,51 +1,40 @@
 -- Owns the TLS handshake on a stream, for both roles: driving OpenSSL until it is done, waiting for the
--- peer in between. What OpenSSL asks meanwhile (callbacks) is server.tls.callbacks' to answer.
-local ffi = require "ffi"
+-- peer in between. What OpenSSL asks meanwhile is for the guide (see server.tls.callbacks) to answer.
+local callbacks = require "server.tls.callbacks"
 local clock = require "server.clock"
 local failure = require "server.tls.failure"
 local ssl = require "server.tls.library"
 local streams = require "server.stream"
+local errno_text = require "server.errno"
 
-local ffi_errno = ffi.errno
+local find = string.find
 local monotonic = clock.monotonic
+local step = callbacks.step
 local wait_readable, wait_writable = streams.Stream.wait_readable, streams.Stream.wait_writable
 
 local WANT_READ, WANT_WRITE, SYSCALL = 2, 3, 5
+local GONE = "peer closed connection in SSL handshake"
+
+local NO_GUIDE = {}
 
 local _M = {}
 
--- One step. Returns nil when the handshake is done, else SSL_get_error's code and errno.
-local function step(connection)
-    ssl.ERR_clear_error()
-    local rc = ssl.SSL_do_handshake(connection)
-    if rc == 1 then
-        return nil
-    end
-    local errno = ffi_errno()
-    return ssl.SSL_get_error(connection, rc), errno
-end
-jit.off(step) -- it is called back from C, which compiled code cannot be
-
 local function explain(code, errno)
     if code == SYSCALL and ssl.ERR_peek_error() == 0 then
-        if errno == 0 then
-            return "peer closed connection in SSL handshake"
-        end
-        return "SSL_do_handshake() failed (" .. errno .. ": " .. streams.error_text(errno) .. ")"
+        return errno == 0 and GONE
+            or "SSL_do_handshake() failed (" .. errno_text.describe(errno_text.text(errno)) .. ")"
     end
     local text = failure.describe()
-    if text:find("unexpected eof", 1, true) then
-        return "peer closed connection in SSL handshake"
-    end
-    return "SSL_do_handshake() failed " .. text
+    return find(text, "unexpected eof", 1, true) and GONE or "SSL_do_handshake() failed " .. text
 end
 
--- Shake hands on a stream of server.tls.stream; the whole takes at most `seconds`.
--- Returns true; or nil, "timeout", "closed" or "failed", and then what failed, for the log.
-function _M.run(stream, seconds)
+-- Shake hands on a stream of server.tls.stream; the whole takes at most `seconds`. guide:decide(code): called
+-- when OpenSSL waits for an answer that the guide owes (SSL_ERROR_WANT_…); it may wait; returns whether it knew.
+-- Returns true; or nil, "timeout", "closed" or "failed", and what failed, for the log.
+function _M.run(stream, seconds, guide)
     local deadline = monotonic() + seconds
     while true do
-        local code, errno = step(stream.ssl)
+        local code, errno = step(stream.ssl, guide or NO_GUIDE)
         local ok, err
         if not code then
             stream.handshaked = true
@@ -56,12 +45,14 @@ function _M.run(stream, seconds)
         elseif code == WANT_WRITE then
             stream.writable = false
             ok, err = wait_writable(stream, deadline - monotonic())
+        elseif guide and guide:decide(code) then
+            ok, err = not stream.closed, "closed"
         else
             stream.broken = true
             return nil, "failed", explain(code, errno)
         end
         if not ok then
-            return nil, err
+            return nil, err, err ~= "timeout" and GONE or nil
         end
     end
 end

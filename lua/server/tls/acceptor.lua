@@ -1,0 +1,237 @@
+-- Owns the server's side of TLS on a client connection: the handshake, the application's phases in it
+-- (ssl_client_hello, ssl_session_fetch, ssl_certificate, ssl_session_store), the choice of the server by name.
+-- Each phase runs in a task of its own, for which the handshake waits; none is bound to be quick.
+-- Source: the ngx_lua documentation; nginx, ngx_http_ssl_module.
+local ffi = require "ffi"
+local cdefs = require "server.cdefs"
+local contexts = require "server.contexts"
+local cosocket = require "server.cosocket"
+local current = require "server.current"
+local errors = require "server.errors"
+local handshake = require "server.tls.handshake"
+local light_threads = require "server.light_threads"
+local log = require "server.log"
+local settings = require "server.settings"
+local sites = require "server.tls.sites"
+local ssl = require "server.tls.library"
+local sysinfo = require "server.sysinfo"
+local task = require "server.task"
+local tls_streams = require "server.tls.stream"
+
+local C = ffi.C
+local ffi_string, gc = ffi.string, ffi.gc
+local setmetatable = setmetatable
+local byte, sub = string.byte, string.sub
+
+local WANT_X509_LOOKUP, WANT_CLIENT_HELLO = 4, 11 -- SSL_ERROR_…
+local EXTENSION_NAME, EXTENSION_PSK = 0, 41
+local VERSIONS = 0x3e000000ULL -- SSL_OP_NO_SSLv3 to SSL_OP_NO_TLSv1_3
+local ERROR = -1
+
+-- The phases as ngx.get_phase and the error log call them.
+local PHASE_NAMES = {
+    ssl_client_hello = "ssl_client_hello", ssl_session_fetch = "ssl_session_fetch", ssl_certificate = "ssl_cert",
+    ssl_session_store = "ssl_session_store",
+}
+local ACTIONS = {
+    ssl_client_hello = "loading SSL client hello by lua", ssl_session_fetch = "fetching SSL session by lua",
+    ssl_cert = "loading SSL certificate by lua", ssl_session_store = "storing SSL session by lua",
+}
+
+local Acceptor = {}
+Acceptor.__index = Acceptor
+
+local _M = {}
+
+local function describe(r)
+    local phase = r.phase
+    local action = ACTIONS[phase]
+    local host, port = sysinfo.local_address(r)
+    return " while " .. (action or "SSL handshaking")
+        .. (action and ", context: " .. contexts.name(phase) or "")
+        .. ", client: " .. r.remote_addr .. ", server: " .. host .. (port ~= 0 and ":" .. port or "")
+end
+
+-- What stands for a request in the phases of a handshake.
+local function pseudo_request(conn)
+    return {
+        conn = conn, stream = conn.stream, connection = conn.serial, remote_addr = conn.remote_addr,
+        remote_port = conn.remote_port, phase = "", stage = "ssl", describe = describe,
+    }
+end
+
+-- Run the server's handler of a phase, if there is one. Returns whether the handshake may go on.
+function Acceptor:run(phase)
+    local handler = self.server.outer[phase]
+    if not handler then
+        return true
+    end
+    local r = self.r
+    local job = { over = false, ok = false, waiter = nil }
+    function job.cancel_wait()
+        task.kill(r.task)
+    end
+    r.phase, r.exit_code, r.settings = PHASE_NAMES[phase], nil, self.server.outer.settings
+    r.task = task.new(function()
+        handler()
+        return light_threads.join_all(r)
+    end, r, function(main, ok, err)
+        if not ok then
+            errors.report(main, "failed to run " .. phase .. "_by_lua*: ", err)
+        end
+        light_threads.kill_all(r)
+        cosocket.close_all(r)
+        job.over, job.ok = true, ok
+        if job.waiter then
+            task.wake(job.waiter)
+        end
+    end)
+    task.resume(r.task)
+    if not job.over then
+        job.waiter = current.task
+        task.wait(job)
+    end
+    r.phase = ""
+    return job.ok and r.exit_code ~= ERROR
+end
+
+local pointer, size = ffi.new("const unsigned char *[1]"), ffi.new("size_t[1]")
+
+local function extension(connection, number)
+    if ssl.SSL_client_hello_get0_ext(connection, number, pointer, size) == 0 then
+        return nil
+    end
+    return ffi_string(pointer[0], size[0])
+end
+
+local function number_at(bytes, at)
+    local high, low = byte(bytes, at, at + 1)
+    return low and high * 256 + low or 0
+end
+
+-- The name in a server_name extension (RFC 6066, section 3), or nil.
+local function name_asked_for(connection)
+    local bytes = extension(connection, EXTENSION_NAME)
+    if not bytes or byte(bytes, 3) ~= 0 then
+        return nil
+    end
+    return sub(bytes, 6, 5 + number_at(bytes, 4))
+end
+
+-- The id of the session that the client would resume: TLS 1.2's own, or what stands in the first identity of
+-- TLS 1.3's pre_shared_key extension (RFC 8446, section 4.2.11) when tickets are off. Or nil.
+local function session_asked_for(connection)
+    local psk = extension(connection, EXTENSION_PSK)
+    if psk then
+        local length = number_at(psk, 3)
+        return length <= 32 and sub(psk, 5, 4 + length) or nil
+    end
+    local length = tonumber(ssl.SSL_client_hello_get0_session_id(connection, pointer))
+    return length > 0 and ffi_string(pointer[0], length) or nil
+end
+
+-- The connection is one of `server` from now on.
+local function switch(self, server)
+    local connection, ctx = self.stream.ssl, sites.context(server)
+    self.server = server
+    ssl.SSL_set_SSL_CTX(connection, ctx)
+    ssl.SSL_set_verify(connection, ssl.SSL_CTX_get_verify_mode(ctx), nil)
+    ssl.SSL_set_verify_depth(connection, ssl.SSL_CTX_get_verify_depth(ctx))
+    ssl.SSL_clear_options(connection, VERSIONS)
+    ssl.SSL_set_options(connection, ssl.SSL_CTX_get_options(ctx))
+end
+
+local function on_hello(self)
+    local connection = self.stream.ssl
+    if self.site.by_name then
+        local server = sites.find(self.site, name_asked_for(connection))
+        if server ~= self.server then
+            switch(self, server)
+        end
+    end
+    local outer = self.server.outer
+    self.certificate = not outer.ssl_certificate and 1 or nil
+    self.sessions = outer.ssl_session_store and {} or nil
+    if outer.settings.ssl_reject_handshake or not self:run("ssl_client_hello") then
+        return false
+    end
+    if outer.ssl_session_fetch then
+        self.session_id = session_asked_for(connection)
+        if self.session_id then
+            self:run("ssl_session_fetch")
+        end
+    end
+    return true
+end
+
+-- See server.tls.handshake.
+function Acceptor:decide(code)
+    if code == WANT_CLIENT_HELLO then
+        self.hello = on_hello(self) and 1 or 0
+    elseif code == WANT_X509_LOOKUP then
+        self.certificate = self:run("ssl_certificate") and 1 or 0
+    else
+        return false
+    end
+    return true
+end
+
+local function store_sessions(self)
+    for _, session in ipairs(self.sessions or {}) do
+        self.new_session = session
+        self:run("ssl_session_store")
+    end
+end
+
+local first = ffi.new("uint8_t[1]")
+
+-- Does the client begin with a TLS record (or SSLv2's hello)? nil: it said nothing in time.
+local function begins_with_tls(stream)
+    if not stream:wait_readable(settings.client_header_timeout) then
+        return nil
+    end
+    local n = C.pygw_recv(stream.fd, first, 1, cdefs.MSG_PEEK)
+    if n <= 0 then
+        return nil
+    end
+    return first[0] == 0x16 or first[0] >= 0x80
+end
+
+local function shake_hands(conn)
+    local stream, server = conn.stream, conn.site.default
+    local connection = gc(ssl.SSL_new(sites.context(server)), ssl.SSL_free)
+    ssl.SSL_set_fd(connection, stream.fd)
+    ssl.SSL_set_accept_state(connection)
+    tls_streams.wrap(stream, connection)
+    local self = setmetatable({
+        stream = stream, site = conn.site, server = server, r = pseudo_request(conn), hello = nil, certificate = nil,
+    }, Acceptor)
+    self.r.handshake = self
+    conn.task.request, current.request = self.r, self.r
+    conn.waiting = false
+    local ok, err, detail = handshake.run(stream, settings.client_header_timeout, self)
+    if ok then
+        store_sessions(self)
+        conn.waiting = true
+        return true
+    end
+    log.info(detail or "client timed out (110: Connection timed out)")
+    return ok, err
+end
+
+-- Make a fresh client connection one over TLS. conn.refusal says what of its requests is to be looked at (see
+-- server.http.tls_admission). Returns whether requests are to be read: of a client that does not speak TLS one is,
+-- to be refused.
+function _M.accept(conn)
+    local speaks = begins_with_tls(conn.stream)
+    if speaks == nil then
+        return false
+    elseif not speaks then
+        conn.refusal = "plain"
+        return true
+    end
+    conn.refusal = "certificate"
+    return shake_hands(conn) and not conn.stream.closed
+end
+
+return _M
