@@ -44,19 +44,22 @@ local function put_own(out, server, date)
         date or os_date("!%a, %d %b %Y %H:%M:%S GMT", floor(clock.now())), "\r\n")
 end
 
--- How the body is delimited: writes the field that says so. text: the Content-Length given, if any.
-local function put_framing(r, out, text)
+-- The Content-Length that text says, or nil where it cannot stand.
+local function length_of(r, text)
+    local length = tonumber(text)
+    return length and length >= 0 and r.status ~= 204 and r.status >= 200 and length or nil
+end
+
+-- How the body is delimited; writes the field that says so unless it stands among the others. length: the one
+-- given, or nil.
+local function put_framing(r, out, length)
+    if length and r.length_first then
+        out:put("Content-Length: ", length, "\r\n")
+    end
     if not has_body(r.status, r.method) then
         r.no_body = true
-        if text and r.status ~= 204 and r.status >= 200 then -- what a GET would have
-            out:put("Content-Length: ", text, "\r\n")
-        end
-        return
-    end
-    local length = text and tonumber(text)
-    if length and length >= 0 then
+    elseif length then
         r.framing, r.left = "length", length
-        out:put("Content-Length: ", text, "\r\n")
     elseif r.http_minor == 1 then
         r.framing = "chunked"
         out:put("Transfer-Encoding: chunked\r\n")
@@ -82,7 +85,10 @@ function _M.write(r)
         elseif own == TYPE then
             content_type = resp[i + 2]
         elseif own == LENGTH then
-            length = resp[i + 2]
+            length = length_of(r, resp[i + 2])
+            if length and not r.length_first then
+                others:put(resp[i + 1], ": ", resp[i + 2], "\r\n")
+            end
         elseif own == SERVER then
             server = resp[i + 2]
         elseif own == DATE then

@@ -71,7 +71,7 @@ local function become_page(r, code, detail)
         r.resp:add("content-type", "Content-Type", "text/html")
     end
     r.resp:add("content-length", "Content-Length", tostring(#page))
-    r.paged = true
+    r.length_first = true
     return page
 end
 

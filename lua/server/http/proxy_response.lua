@@ -102,6 +102,7 @@ function _M.pass(r, connection, code, framing, length, keep, nominated)
     end
     r.default_type = nil
     copy_headers(r.upstream_headers, r.resp, nominated)
+    r.length_first = true
     if code == 101 then
         r.upgraded = r.upstream_headers:get("upgrade") or "websocket"
         return tunnel(r, connection)
