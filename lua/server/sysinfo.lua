@@ -5,10 +5,12 @@ local address = require "server.address"
 local cdefs = require "server.cdefs"
 
 local C = ffi.C
+local TCP_INFO = 11
 
 pcall(ffi.cdef, "int getpid(void);")
 pcall(ffi.cdef, "int getppid(void);")
 pcall(ffi.cdef, "int gethostname(char *name, size_t size);")
+pcall(ffi.cdef, "char *realpath(const char *path, char *resolved);")
 pcall(ffi.cdef, "long getrandom(void *into, size_t size, unsigned int flags);")
 
 local _M = {}
@@ -55,6 +57,25 @@ function _M.binary_address(text)
         return ffi.string(parsed.in4.addr, 4)
     end
     return ffi.string(parsed.in6.addr, 16)
+end
+
+local PATH_MAX = 4096
+
+-- An existing path with its links resolved, or nil.
+function _M.real_path(path)
+    local resolved = ffi.new("char[?]", PATH_MAX)
+    return C.realpath(path, resolved) ~= nil and ffi.string(resolved) or nil
+end
+
+local info = ffi.new("uint32_t[64]")
+
+-- The `place`th 32-bit number (from 0, behind the 8 bytes) of a connection's struct tcp_info; nil without.
+function _M.tcp_info(fd, place)
+    size[0] = ffi.sizeof(info)
+    if C.getsockopt(fd, cdefs.IPPROTO_TCP, TCP_INFO, info, size) ~= 0 then
+        return nil
+    end
+    return info[2 + place]
 end
 
 -- 2 * count hexadecimal digits from the kernel's random source.

@@ -2,6 +2,7 @@
 -- is_subrequest. They hang on the metatable of `ngx`, so that its plain functions pay nothing for them.
 local new_tab = require "table.new"
 local current = require "server.current"
+local set_status = require "ngx.api.resp_status"
 
 local rawset = rawset
 local error = error
@@ -45,16 +46,7 @@ function _M.install(ngx)
     end
 
     function setters.status(value)
-        local r = current.request
-        if not r or not r.method then
-            error("API disabled in the current context", 3)
-        end
-        value = tonumber(value)
-        if r.header_sent then
-            require("server.log").err("attempt to set ngx.status after sending out response headers")
-            return
-        end
-        r.status = value
+        return set_status(value, nil, 3)
     end
 
     function getters.headers_sent()

@@ -41,9 +41,9 @@ local function add_pair(args, str, from, to, eq)
 end
 
 -- Reads arguments until `max` of them have been seen before an "&" (0: no limit). all_count: whether
--- dropped ones count too. Returns the table and whether it stopped early.
-local function read(str, max, all_count)
-    local args = {}
+-- dropped ones count too; into: a table to put them into, or nil. Returns the table and whether it stopped early.
+local function read(str, max, all_count, into)
+    local args = into or {}
     local from, len, seen = 1, #str, 0
     local eq = find(str, "=", 1, true)
     while from <= len do
@@ -77,12 +77,13 @@ function _M.decode(str, max)
 end
 
 -- Text to table, as ngx.req.get_uri_args: arguments without a name do not count, but the answer is
--- "truncated" whenever the text has more than `max` pairs, even empty ones. max < 0 is the default.
-function _M.decode_uri_args(str, max)
+-- "truncated" whenever the text has more than `max` pairs, even empty ones. max < 0 is the default. into: a
+-- table to put them into, or nil.
+function _M.decode_uri_args(str, max, into)
     if max < 0 then
         max = _M.MAX_ARGS
     end
-    local args = read(str, max, false)
+    local args = read(str, max, false, into)
     local _, amps = gsub(str, "&", "")
     if max > 0 and amps > 0 and amps + 1 > max then
         return args, "truncated"

@@ -1,38 +1,40 @@
--- Owns ngx.var: nginx's variables of the running request.
-local current = require "server.current"
+-- Owns ngx.var: nginx's variables of the running request. Source: the ngx_lua documentation, and
+-- lua-resty-core, whose words its errors are.
+local running = require "ngx.api.running"
 local vars = require "server.vars"
 
 local getter, set = vars.getter, vars.set
-local error, type, tostring = error, type, tostring
+local error, setmetatable, type = error, setmetatable, type
 
-local function request()
-    local r = current.request
-    if not r or not r.method then
-        error(r and "API disabled in the current context" or "no request found", 3)
+-- What group n of the last regex captured that decided on a location: $1, $2, …
+local function capture(r, n)
+    local captures = r.captures
+    if not captures or n < 1 then
+        return nil
     end
-    return r
+    local text = captures[n - n % 1]
+    return text == false and "" or text
 end
 
 local var = setmetatable({}, {
     __index = function(_, name)
-        local r = request()
+        local r = running(2)
         if type(name) ~= "string" then
             if type(name) == "number" then
-                return r.captures and r.captures[name] or nil
+                return capture(r, name)
             end
             error("bad variable name", 2)
         end
         return getter(name)(r)
     end,
     __newindex = function(_, name, value)
-        local r = request()
-        if not set(r, name, value) then
-            if vars.built_in(name) then
-                error('variable "' .. name .. '" not changeable', 2)
-            end
-            error('variable "' .. tostring(name) .. '" not found for writing; maybe it is a built-in variable '
-                .. 'that is not changeable or you forgot to use "set $' .. tostring(name)
-                .. " '';\" in the config file to define it first", 2)
+        local r = running(2)
+        if type(name) ~= "string" then
+            error("bad variable name", 2)
+        end
+        local ok, err = set(r, name, value)
+        if not ok then
+            error(err, 2)
         end
     end,
 })

@@ -74,11 +74,11 @@ function Headers:add(key, name, value)
     self.n = n + 3
 end
 
--- Remove all fields of that lower-cased name.
-function Headers:remove(key)
-    local kept = 0
+-- Remove the fields of that name from index `from` on.
+local function remove_rest(self, key, from)
+    local kept = from - 1
     local n = self.n
-    for i = 1, n, 3 do
+    for i = from, n, 3 do
         if self[i] ~= key then
             if kept ~= i - 1 then
                 self[kept + 1], self[kept + 2], self[kept + 3] = self[i], self[i + 1], self[i + 2]
@@ -89,21 +89,28 @@ function Headers:remove(key)
     self.n = kept
 end
 
--- Replace all fields of that name by one, in the first one's place.
-function Headers:set(key, name, value)
-    for i = 1, self.n, 3 do
+-- Replace all fields of that name by one, in the first one's place; the name stays as that one had it,
+-- unless rename.
+function Headers:set(key, name, value, rename)
+    local n = self.n
+    for i = 1, n, 3 do
         if self[i] == key then
-            self[i + 1], self[i + 2] = name, value
-            for j = i + 3, self.n, 3 do
-                if self[j] == key then
-                    self:remove(key)
-                    return self:add(key, name, value)
-                end
+            if rename then
+                self[i + 1] = name
+            end
+            self[i + 2] = value
+            if i + 2 < n then
+                return remove_rest(self, key, i + 3)
             end
             return
         end
     end
     return self:add(key, name, value)
+end
+
+-- Remove all fields of that lower-cased name.
+function Headers:remove(key)
+    return remove_rest(self, key, 1)
 end
 
 -- Names folded so far: lower case, "-" for "_". Bounded, as above.
@@ -121,19 +128,26 @@ local function fold(name)
     return folded
 end
 
+-- A metatable: look-up in any case, with "_" for "-".
 local FOLDING = {
     __index = function(self, key)
         if type(key) ~= "string" then
             return nil
         end
-        return rawget(self, fold(key))
+        local value = rawget(self, lower(key))
+        if value == nil then
+            return rawget(self, fold(key))
+        end
+        return value
     end,
 }
+
+_M.FOLDING = FOLDING
 
 -- The fields as ngx.req.get_headers() gives them: name -> value, or an array of values for a repeated
 -- one; look-up folds case and "_" unless raw. Second: "truncated" when there are more than max (0: no limit).
 function Headers:to_table(max, raw)
-    max = max or 100
+    max = max and max >= 0 and max or 100
     local result, count = new_tab(0, self.n / 3), 0
     for i = 1, self.n, 3 do
         if max > 0 and count == max then
@@ -172,13 +186,31 @@ function _M.clean_name(name)
     return known
 end
 
--- A value as it may stand in a field: text, its line breaks and NULs escaped, so that it stays one line.
+local values, values_n = {}, 0
+local LONG = 256 -- what is longer is not kept
+local CONTROLS = "[%z\1-\8\10-\31\127]" -- but for the tab
+
+-- A value as it may stand in a field: text, its controls escaped but for the tab, so that it stays one line.
 function _M.clean(value)
-    value = tostring(value)
-    if find(value, "\n", 1, true) or find(value, "\r", 1, true) or find(value, "\0", 1, true) then
-        return (gsub(value, "[\r\n%z]", percent))
+    if type(value) ~= "string" then
+        value = tostring(value)
     end
-    return value
+    local known = values[value]
+    if known then
+        return known
+    end
+    known = value
+    if find(value, CONTROLS) then
+        known = gsub(value, CONTROLS, percent)
+    end
+    if values_n == LOWER_MAX then
+        values, values_n = {}, 0
+    end
+    if #value <= LONG then
+        values[value] = known
+        values_n = values_n + 1
+    end
+    return known
 end
 
 return _M

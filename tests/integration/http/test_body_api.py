@@ -23,6 +23,7 @@ def run(app_server: Start, code: str, body: bytes | None = b"hello", **settings:
     with server.connect() as client:
         text = str(client.ask(method="POST", body=body).text)
         assert client.ask(method="POST", body=body).text  # the connection goes on
+    server.settle()
     return text
 
 

@@ -49,6 +49,7 @@ def test_a_body_that_is_too_large_for_memory_lies_in_a_file(
         assert path.startswith(f"{spool}/")
         assert (variable, held) == (path, "0")
         assert server.log.lines("a client request body is buffered to a temporary file " + path)
+    server.settle()
     assert left(spool) == []
 
 
@@ -67,6 +68,7 @@ def test_a_body_in_chunks_lies_in_a_file_when_it_passes_the_buffer(
         assert text.encode() == BIG[:size]
         assert (path == "-") == (size <= 64)
         assert client.ask(method="POST", body=b"next").text.startswith("next;")
+    server.settle()
     assert left(spool) == []
 
 
@@ -80,6 +82,7 @@ def test_every_body_lies_in_a_file_when_told_so(app_server: Start, spool: Path, 
             assert path != "-"
         assert client.ask().text == "-;-;nil;0"
     assert "temporary file" not in server.log.text
+    server.settle()
     assert left(spool) == []
 
 
@@ -87,9 +90,11 @@ def test_without_a_directory_bodies_lie_where_temporary_files_do(
     app_server: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    path = app_server(READ).ask(method="POST", body=BIG).text.split(";")[1]
+    server = app_server(READ)
+    path = server.ask(method="POST", body=BIG).text.split(";")[1]
     assert Path(path).parent == tmp_path
     assert Path(path).name.startswith("pygw_body_")
+    server.settle()
     assert left(tmp_path) == []
 
 
@@ -126,6 +131,7 @@ def test_a_body_in_a_file_is_as_large_as_it_may_be(app_server: Start, spool: Pat
         client.send(b"1f4\r\n%s\r\n" % BIG[:500])
         client.send(b"1f5\r\n%s\r\n" % BIG[:501])
         assert client.response().status == 413
+    server.settle()
     assert left(spool) == []
 
 
@@ -156,6 +162,7 @@ def test_a_body_that_comes_too_slowly_leaves_no_file(app_server: Start, spool: P
         server.log.wait_for("temporary file")
         server.advance(61)
         assert client.closed()
+    server.settle()
     assert left(spool) == []
 
 
@@ -224,6 +231,7 @@ def test_a_file_is_proxied(app_server: Start, upstream: Serve, spool: Path, size
         for _ in range(2):
             assert client.ask(method="POST", body=BIG[:size]).text == "ok"
     assert bodies == [BIG[:size]] * 2
+    server.settle()
     assert left(spool) == []
 
 
@@ -252,6 +260,7 @@ def test_a_file_that_shrinks_while_it_is_sent(
     app = PASS_ON.replace("CODE", cut).replace("PORT", str(peer.port))
     server = app_server(app, client_body_buffer_size=10, client_body_temp_path=str(spool))
     assert server.ask(method="POST", body=BIG).status == 500
+    server.settle()
     assert left(spool) == []
 
 
@@ -270,5 +279,6 @@ def test_a_file_of_the_application_takes_the_body_s_place(
         assert client.ask(f"/?file={mine}", method="POST", body=b"x").text == "ok"
         assert client.ask(f"/?file={other}&clean=1").text == "ok"
     assert bodies == [BIG, b"other"]
+    server.settle()
     assert mine.exists()
     assert not other.exists()

@@ -1,0 +1,18 @@
+-- Owns the setting of a response's status: ngx.status, and set_status of the module ngx.resp.
+-- Source: the ngx_lua documentation, and lua-resty-core.
+local log = require "server.log"
+local running = require "ngx.api.running"
+
+local tonumber = tonumber
+
+-- reason: the words behind the status in the status line, nil: the usual ones. level: of the caller to blame.
+return function(status, reason, level)
+    local r = running(level + 1)
+    status = tonumber(status)
+    if r.header_sent then
+        return log.err("attempt to set ngx.status after sending out response headers")
+    elseif not status or status < 100 or status > 999 then
+        return log.err("invalid HTTP status code ", status)
+    end
+    r.status, r.reason = status, reason ~= "" and reason or nil
+end
