@@ -21,10 +21,7 @@ from typing import Any
 
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "config"))
-
-from etcd_server import EtcdServer, running  # noqa: E402
+from support.etcd_server import EtcdServer, running
 
 PATIENCE = 30.0  # seconds before a test gives up on an event
 ADMIN_KEY, VIEWER_KEY = "integration-admin-key", "integration-viewer-key"

@@ -1,20 +1,16 @@
 """Fixtures of the store's tests: a real etcd, and stores of both back ends."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.etcd_server import EtcdServer, running
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from etcd_server import EtcdServer, running  # noqa: E402
-
-from pygw.config.embedded import EmbeddedStore  # noqa: E402
-from pygw.config.etcd import EtcdStore  # noqa: E402
-from pygw.config.model import Etcd  # noqa: E402
-from pygw.config.store import Store  # noqa: E402
+from pygw.config.embedded import EmbeddedStore
+from pygw.config.etcd import EtcdStore
+from pygw.config.model import Etcd
+from pygw.config.store import Store
 
 
 def etcd_conf(*hosts: str, **changes: Any) -> Etcd:

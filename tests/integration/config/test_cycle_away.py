@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cycle_worker import CycleWorker, following_store
-from etcd_server import EtcdServer, free_ports
+from support.etcd_server import EtcdServer, free_ports
 
 from pygw.config.etcd import EtcdStore
 from pygw.hub.clock import VirtualClock

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import gevent
 import pytest
-from etcd_server import EtcdServer, free_ports, running
 from gevent.hub import get_hub
+from support.etcd_server import EtcdServer, free_ports, running
 
 from pygw.config.etcd import EtcdStore
 from pygw.config.store import Store, StoreRefused, StoreUnavailable
