@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cycle_worker import following_store
+from support.cycle_worker import following_store
 
 from pygw.config.store import Store
 

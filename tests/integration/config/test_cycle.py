@@ -8,7 +8,7 @@ from typing import Any
 
 import gevent
 import pytest
-from cycle_worker import CycleWorker, following_store
+from support.cycle_worker import CycleWorker, following_store
 
 from pygw.config.store import Delete, Put, Store
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cycle_worker import CycleWorker, following_store
+from support.cycle_worker import CycleWorker, following_store
 from support.etcd_server import EtcdServer, free_ports
 
 from pygw.config.etcd import EtcdStore

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import gevent
 import pytest
-from cycle_worker import CycleWorker, following_file
+from support.cycle_worker import CycleWorker, following_file
 
 from pygw.config.standalone import StandaloneFile
 
