@@ -17,10 +17,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.openresty import services, spec
+from conformance.openresty import network, services, spec
 from conformance.openresty.run import FAILED, BlockRun, Place, Verdict
 from conformance.openresty.zygote import Zygote
 
+_PORT = 1984  # of Test::Nginx, in a network of one's own
 _PORTS = range(20000, 30000)  # below those that the kernel gives to clients
 
 
@@ -37,6 +38,7 @@ def environment(servroot: Path, port: int) -> dict[str, str]:
     """The variables that a specification's preamble may count on."""
     return {
         "TEST_NGINX_SERVROOT": str(servroot),
+        "TEST_NGINX_SERVER_ROOT": str(servroot),
         "TEST_NGINX_HTML_DIR": f"{servroot}/html",
         "TEST_NGINX_SERVER_PORT": str(port),
         "TEST_NGINX_OPENRESTY_ORG_IP": "127.0.0.1",
@@ -61,8 +63,6 @@ class Pool:
         self._keep = keep
         self._root = Path(tempfile.mkdtemp(prefix="pygw-conformance-"))
         self._root.chmod(0o755)
-        self._stack = contextlib.ExitStack()
-        self._env = self._stack.enter_context(services.running())
         self._queue: queue.SimpleQueue[tuple[Source, Future[Verdict]] | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, args=(number,), daemon=True)
@@ -86,21 +86,23 @@ class Pool:
             self._queue.put(None)
         for thread in self._threads:
             thread.join()
-        self._stack.close()
         shutil.rmtree(self._root, ignore_errors=True)
 
     def _work(self, number: int) -> None:
-        servroot, port = self._root / str(number) / "t" / "servroot", _server_port()
-        env = {**self._env, **environment(servroot, port)}
+        port = _PORT if network.isolate() else _server_port()
+        with services.running() as env:
+            self._run_blocks(number, port, env)
+
+    def _run_blocks(self, number: int, port: int, env: dict[str, str]) -> None:
         specs: dict[Path, spec.Spec] = {}
         zygote = Zygote()
         while job := self._queue.get():
             source, future = job
             try:
                 whole = source.checkout / source.path
+                place = self._place(source.checkout, number, port, env)
                 if whole not in specs:
-                    specs[whole] = spec.load(source.checkout, source.path, env)
-                place = Place(source.checkout, servroot, port, env)
+                    specs[whole] = spec.load(place.directory, source.path, place.env)
                 block = specs[whole].blocks[source.index]
                 verdict = BlockRun(specs[whole], block, place, zygote).run()
                 self._keep_directory(source, block, place, verdict)
@@ -108,6 +110,21 @@ class Pool:
                 verdict = Verdict(FAILED, [f"the collector failed: {error!r}"])
             future.set_result(verdict)
         zygote.close()
+
+    def _place(self, checkout: Path, number: int, port: int, env: dict[str, str]) -> Place:
+        """A directory that looks like the checkout, but whose t/servroot is one's own."""
+        directory = self._root / str(number) / checkout.name
+        servroot = directory / "t" / "servroot"
+        if not directory.exists():
+            (directory / "t").mkdir(parents=True)
+            for each in [*checkout.iterdir(), *(checkout / "t").iterdir()]:
+                target = directory / each.relative_to(checkout)
+                if each.name not in ("t", "servroot"):
+                    target.symlink_to(each)
+            for sibling in checkout.parent.iterdir():
+                with contextlib.suppress(FileExistsError):
+                    (directory.parent / sibling.name).symlink_to(sibling)
+        return Place(directory, servroot, port, {**env, **environment(servroot, port)})
 
     def _keep_directory(
         self, source: Source, block: spec.Block, place: Place, verdict: Verdict

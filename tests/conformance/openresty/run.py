@@ -38,9 +38,9 @@ class Verdict:
 
 @dataclass
 class Place:
-    """Where blocks run: a checkout, a directory that is made anew each time, a port."""
+    """Where blocks run: the working directory, one that is made anew each time, a port."""
 
-    checkout: Path
+    directory: Path
     servroot: Path
     port: int
     env: dict[str, str]
@@ -135,7 +135,7 @@ class BlockRun:
             **app.plain(),
             "source": "",
             "app": str(path),
-            "cwd": str(self._place.checkout),
+            "cwd": str(self._place.directory),
             "servroot": str(self._place.servroot),
             "log": str(self._log),
             "env": {**app.env, **{key: str(value) for key, value in self._env.items()}},
@@ -260,8 +260,8 @@ def _logs(block: Block, prefix: str = "") -> bool:
 def _files(section: Any) -> Iterator[tuple[str, str]]:
     """Names and contents of user_files: ">>> NAME" lines, or a list of [name, content]."""
     if isinstance(section, list):
-        for name, text, *_ in section:
-            yield name, text or ""
+        for given, text, *_ in section:
+            yield given, text or ""
         return
     name: str | None = None
     lines: list[str] = []

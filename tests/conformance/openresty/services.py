@@ -1,6 +1,6 @@
 """Owns the servers that specifications count on: memcached, redis, and a nameserver of a few names.
 
-Each is started once for a session, on a port of its own; what is not installed is left out.
+Each has a port of its own; what is not installed is left out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ import time
 from collections.abc import Iterator
 
 _START = 10.0  # seconds that a server gets to listen
-_NAMES = ("localhost", "agentzh.org", "openresty.org", "www.google.com", "iscribblet.org")
+_OUTSIDE = bytes([198, 18, 1, 1])
+_NAMES = {
+    "localhost": bytes([127, 0, 0, 1]),
+    "agentzh.org": _OUTSIDE,
+    "openresty.org": _OUTSIDE,
+    "www.google.com": _OUTSIDE,
+    "iscribblet.org": _OUTSIDE,
+}
 
 
 def free_port() -> int:
@@ -60,7 +67,7 @@ def _process(command: list[str], port: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _nameserver() -> Iterator[int]:
-    """A nameserver: 127.0.0.1 for the names of _NAMES, no such name for others."""
+    """A nameserver of the names of _NAMES; there is no such name for others."""
     link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     link.bind(("127.0.0.1", 0))
     thread = threading.Thread(target=_answer_all, args=(link,), daemon=True)
@@ -92,10 +99,10 @@ def answer(query: bytes) -> bytes:
         at += size + 1
     kind = int.from_bytes(query[at + 1 : at + 3], "big")
     question = query[12 : at + 5]
-    known = ".".join(labels).lower() in _NAMES
+    address = _NAMES.get(".".join(labels).lower())
     record = b""
-    if known and kind == 1:
-        record = b"\xc0\x0c\x00\x01\x00\x01" + (60).to_bytes(4, "big") + b"\x00\x04\x7f\x00\x00\x01"
-    flags = b"\x81\x80" if known else b"\x81\x83"
+    if address and kind == 1:
+        record = b"\xc0\x0c\x00\x01\x00\x01" + (60).to_bytes(4, "big") + b"\x00\x04" + address
+    flags = b"\x81\x80" if address else b"\x81\x83"
     counts = b"\x00\x01" + (1 if record else 0).to_bytes(2, "big") + b"\x00\x00\x00\x00"
     return query[:2] + flags + counts + question + record

@@ -17,7 +17,7 @@ from typing import Any
 import gevent
 
 from pygw.config.settings import load
-from pygw.vm.worker import StartError, Worker
+from pygw.vm.worker import Listener, StartError, Worker
 
 BACKLOG = 511
 
@@ -66,8 +66,10 @@ def run(job: dict[str, Any], settings: Any) -> None:
 
 
 def make_worker(settings: Any, job: dict[str, Any], log: int) -> Worker:
-    fds = [listen(each["host"], each["port"]) for each in job["listeners"]]
-    return Worker(settings, 0, fds, job["app"], error_fd=log, strict=True)
+    listeners = [
+        Listener(listen(each["host"], each["port"]), each["tls"]) for each in job["listeners"]
+    ]
+    return Worker(settings, 0, listeners, job["app"], error_fd=log, strict=True)
 
 
 def main() -> None:

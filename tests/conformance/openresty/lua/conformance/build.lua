@@ -167,7 +167,7 @@ end
 
 local function settings_of(conf)
     local all = conf.parent and settings_of(conf.parent) or {}
-    for name, value in pairs(options.of(conf.directives) or {}) do
+    for name, value in pairs(options.of(conf.directives)) do
         all[name] = value
     end
     return all
@@ -279,6 +279,20 @@ local function paths(directive, path)
     return (given:gsub(";;", ";" .. path .. ";"))
 end
 
+-- Whether some level says `server_tokens off`: the server's name is the worker's.
+local function hides_version(conf)
+    local own = conf.own("server_tokens")
+    if own and own.args[1] == "off" then
+        return true
+    end
+    for _, inner in ipairs(conf.locations) do
+        if hides_version(inner) then
+            return true
+        end
+    end
+    return false
+end
+
 -- The application of a tree of directives. prefix: nginx's, with a slash at its end; listeners: the number of
 -- the listener of each `listen` directive's first argument.
 return function(tree, prefix, listeners)
@@ -287,13 +301,14 @@ return function(tree, prefix, listeners)
     local http = main.http
     package.path = paths(http.own("lua_package_path"), package.path)
     package.cpath = paths(http.own("lua_package_cpath"), package.cpath)
-    local servers = {}
+    local servers, worker = {}, settings_of(http)
+    worker.server_tokens = hides_version(http) and "nginx" or "nginx/1.27.1"
     for i, server in ipairs(http.locations) do
         servers[i] = server_of(server, listeners)
     end
     return {
         init = guarded(http, "init_by_lua", true), init_worker = guarded(http, "init_worker_by_lua"),
         exit_worker = guarded(http, "exit_worker_by_lua"), variables = script.declared, servers = servers,
-        settings = settings_of(http),
+        settings = worker,
     }
 end

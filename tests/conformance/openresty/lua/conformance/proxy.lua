@@ -1,6 +1,7 @@
 -- Owns proxy_pass and upstream{}: where a request goes, as a balancer handler and a `proxy` table.
 local balancer = require "ngx.balancer"
 local code = require "conformance.code"
+local current = require "server.current"
 local script = require "conformance.script"
 local values = require "conformance.values"
 
@@ -22,7 +23,8 @@ local function peer_of(text, port)
 end
 
 -- upstream NAME { server …; balancer_by_lua…; keepalive …; }
-function _M.declare(directive)
+-- unknown: a function(name) for directives that are none of ours.
+function _M.declare(directive, unknown)
     local upstream = { name = directive.args[1], peers = {} }
     for _, inner in ipairs(directive.block) do
         if inner.name == "server" then
@@ -32,7 +34,7 @@ function _M.declare(directive)
         elseif inner.name == "keepalive" then
             upstream.keepalive = tonumber(inner.args[1])
         else
-            error('directive "' .. inner.name .. '" in upstream', 0)
+            unknown(inner.name)
         end
     end
     _M.upstreams[upstream.name] = upstream
@@ -88,11 +90,15 @@ local function whole_target()
     return ngx.escape_uri(ngx.var.uri, 0) .. (args and args ~= "" and "?" .. args or "")
 end
 
+local function path(text)
+    return sub(text, 1, 1) == "/" and text or code.prefix .. "conf/" .. text
+end
+
 local PLAIN = { -- directives that go into the `proxy` table under their own name
     proxy_http_version = tostring, proxy_buffering = values.flag, proxy_next_upstream_tries = tonumber,
     proxy_ssl_name = tostring, proxy_ssl_server_name = values.flag, proxy_ssl_verify = values.flag,
-    proxy_ssl_certificate = tostring, proxy_ssl_certificate_key = tostring, proxy_ssl_session_reuse = values.flag,
-    proxy_ssl_trusted_certificate = tostring, proxy_ssl_ciphers = tostring, proxy_pass_request_body = values.flag,
+    proxy_ssl_certificate = path, proxy_ssl_certificate_key = path, proxy_ssl_session_reuse = values.flag,
+    proxy_ssl_trusted_certificate = path, proxy_ssl_ciphers = tostring, proxy_pass_request_body = values.flag,
     proxy_intercept_errors = values.flag, proxy_ignore_client_abort = values.flag,
     proxy_ssl_verify_depth = tonumber,
 }
@@ -144,7 +150,10 @@ function _M.handlers(conf, directive)
         ngx.var.conformance_proxy_target = target_of(uri, conf.path, constant) or whole_target()
         local upstream = resolve(scheme, host)
         if upstream.code then
-            return upstream.code()
+            upstream.code()
+            if current.request.balancer.host then
+                return
+            end
         end
         return choose(upstream)
     end

@@ -69,7 +69,7 @@ end
 local OTHERS = { -- directives of modules that are not there
     memc = "memc-nginx-module", redis2 = "redis2-nginx-module", drizzle = "drizzle-nginx-module",
     rds = "rds-json-nginx-module", srcache = "srcache-nginx-module", upstream_list = "set-misc with upstream lists",
-    set_hashed_upstream = "set-misc with upstream lists", 
+    set_hashed_upstream = "set-misc with upstream lists",
     lua_fake_shm = "a fake module of nginx's own tests",
     lua_fake_delayed_load = "a fake module of nginx's own tests",
     proxy_cache = "nginx's proxy cache", slice = "nginx's slice module", image_filter = "nginx's image filter",
@@ -123,7 +123,7 @@ end
 local BLOCKS = { location = read_location }
 
 function BLOCKS.upstream(_, directive)
-    return proxy.declare(directive)
+    return proxy.declare(directive, unknown)
 end
 
 function BLOCKS.http(conf, directive)
