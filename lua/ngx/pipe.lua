@@ -55,8 +55,10 @@ local function destroy(state)
 end
 
 local function collected(state)
-    children.forget(state.pid)
-    return task.later(destroy, state) -- a finalizer may run anywhere: no calls into the hub from there
+    if not (state.destroyed or children.over) then
+        children.forget(state.pid)
+        return task.later(destroy, state) -- a finalizer may run anywhere: no calls into the hub from there
+    end
 end
 
 -- What the code of a request (or timer) r has started ends with it.

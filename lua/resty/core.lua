@@ -1,6 +1,10 @@
 -- Owns the module resty.core: the ngx.* API that it installs in OpenResty is always there, so it only
 -- gathers the facades.
-require "resty.core.base"
-require "resty.core.regex"
+for _, name in ipairs {
+    "base", "base64", "coroutine", "ctx", "exit", "hash", "misc", "ndk", "param", "phase", "regex", "request",
+    "response", "shdict", "socket", "time", "uri", "utils", "var", "worker",
+} do
+    require("resty.core." .. name)
+end
 
-return { version = "0.1.33" }
+return { version = require("resty.core.base").version }

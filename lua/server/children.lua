@@ -17,7 +17,7 @@ bridge.call.expect_children()
 
 local running = {} -- pid -> child
 
-local _M = {}
+local _M = { over = false } -- over: the worker is, and nothing may be asked of Python any more
 
 -- Begin to watch the process `pid`, which must have been started in this very round. child: a table that will
 -- have `reason` ("exit", "signal") and `status`; whoever stands in child.waiter is told.
@@ -53,6 +53,7 @@ end
 
 -- Python -> Lua: kill them all, the worker is over.
 function bridge.entries.kill_children()
+    _M.over = true
     for pid in pairs(running) do
         _M.forget(pid)
     end

@@ -22,7 +22,8 @@ local NAMES = {
 local STDERR, ALERT, CRIT, ERR, WARN, NOTICE, INFO, DEBUG = 0, 2, 3, 4, 5, 6, 7, 8
 local MAX_LINE = 4096 -- bytes with the line's end; OpenResty's NGX_MAX_ERROR_STR
 
-local _M = { NAMES = NAMES, level = NOTICE, fd = 2, sink = nil }
+-- capture(level, time, line): who keeps lines for Lua code (server.log_capture), if anybody does.
+local _M = { NAMES = NAMES, level = NOTICE, fd = 2, sink = nil, capture = nil }
 
 local pid = C.getpid()
 
@@ -68,7 +69,11 @@ function _M.write(level, message)
     local now = clock.now()
     local line = os_date("%Y/%m/%d %H:%M:%S", floor(now)) .. " [" .. NAMES[level] .. "] " .. pid .. "#0: "
         .. (r and r.connection and ("*" .. r.connection .. " ") or "") .. message .. context(r)
-    line = sub(line, 1, MAX_LINE - 1) .. "\n"
+    line = sub(line, 1, MAX_LINE - 1)
+    if _M.capture then
+        _M.capture(level, now, line)
+    end
+    line = line .. "\n"
     if _M.sink then
         return _M.sink(level, line)
     end

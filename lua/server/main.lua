@@ -40,6 +40,9 @@ local function boot(config)
     for name, value in pairs(app.settings or {}) do
         settings[name] = value
     end
+    if settings.capture_error_log > 0 then
+        require("server.log_capture").start(settings.capture_error_log)
+    end
     phases.app, phases.strict = app, config.strict
     servers.build(app, #config.listeners)
     phases.global = "init"

@@ -57,6 +57,7 @@ return {
     ssl_conf_command = false, -- as lua_ssl_conf_command
     server_tokens = "pygw",
     regex_cache = 1024,
+    capture_error_log = 0, -- bytes, 4096 at least, for the lines that ngx.errlog gives; 0: none are kept
     max_pending_timers = false, -- false: as config.yaml says
     max_running_timers = false,
     thread_pool = {}, -- name = {threads = 32, max_queue = 65536}: of ngx.run_worker_thread

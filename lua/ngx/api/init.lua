@@ -1,7 +1,7 @@
 -- Owns the building of the global `ngx`: the table of contents of its families.
 local FAMILIES = {
     "constants", "string", "base64", "digest", "time", "args", "regex", "shdict", "var", "req", "resp", "output",
-    "ending", "arg", "exec", "location", "phase", "log", "timer", "sleep", "thread", "worker", "worker_thread",
+    "ending", "arg", "exec", "location", "phase", "log", "timer", "sleep", "thread", "worker", "worker_thread", "ndk",
     "socket",
 }
 

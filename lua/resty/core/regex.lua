@@ -16,4 +16,7 @@ end
 
 _M.is_regex_cache_empty = cache.is_empty
 
+-- Nothing to set: buffers grow by themselves.
+function _M.set_buf_grow_ratio() end
+
 return _M
