@@ -1,4 +1,4 @@
-"""A worker in this process that runs tests/integration/config/cycle_app.lua."""
+"""A worker in this process that runs tests/support/cycle_app.lua."""
 
 import json
 import os
