@@ -11,6 +11,9 @@ return {
     client_body_temp_path = nil, -- a directory, also relative to the prefix; nil: the system's for such files
     client_body_in_file_only = "off", -- "on" and "clean": every body that is read lies in a file
     send_timeout = 10,
+    check_client_abort = false, -- does a client that goes away end its request (lua_check_client_abort)?
+    recursive_error_pages = false,
+    log_subrequest = false, -- run the log phase of subrequests too
     keepalive_timeout = 60,
     keepalive_requests = 1000,
     lingering_timeout = 5, -- between two pieces of a body that nobody wants

@@ -13,7 +13,7 @@ local log = require "server.log"
 local reading = require "server.http.reading"
 local request_body = require "server.http.request_body"
 local requests = require "server.http.request"
-local settings = require "server.settings"
+local serial = require "server.serial"
 local streams = require "server.stream"
 local task = require "server.task"
 local tls_admission = require "server.http.tls_admission"
@@ -28,7 +28,6 @@ local _M = {}
 
 local open = {} -- every open client connection
 local open_count = 0
-local serial = 0
 local draining = false
 local on_empty -- told when the last connection is closed while draining
 
@@ -66,7 +65,7 @@ local function after_request(conn, r)
         end
         return false
     end
-    return conn.requests < settings.keepalive_requests
+    return conn.requests < r.settings.keepalive_requests
 end
 
 local function serve(conn)
@@ -76,12 +75,13 @@ local function serve(conn)
             break
         end
         conn.requests = conn.requests + 1
-        if draining or conn.requests >= settings.keepalive_requests then
+        if draining or conn.requests >= r.settings.keepalive_requests then
             r.keepalive = false
         end
-        if conn.refusal and tls_admission.refuses(conn, r) or not open_body(conn, r) then
+        if conn.refusal and tls_admission.refuses(conn, r) then
             break
         end
+        open_body(conn, r)
         handler.run(r)
         if conn.input.buffer and conn.requests % PIPELINED_MAX == 0 then
             task.pause()
@@ -133,14 +133,13 @@ end
 
 -- Serve a freshly accepted descriptor.
 local function adopt(listener, fd, sockaddr)
-    serial = serial + 1
     local host, port = address.format(sockaddr)
     local stream = streams.new(fd)
     local conn = {
-        serial = serial, stream = stream, input = inputs.new(stream), requests = 0, waiting = true,
+        serial = serial(), stream = stream, input = inputs.new(stream), requests = 0, waiting = true,
         remote_addr = host, remote_port = port, accepted = clock.now(),
         out = buffer.new(), head = buffer.new(), refusal = false,
-        site = listener.site,
+        site = listener.site, listener = listener,
     }
     local main = task.new(function()
         return listener.serve(conn)

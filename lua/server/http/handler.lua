@@ -1,180 +1,21 @@
--- Owns the run of one request through the phases: rewrite, access, content or proxy, log; and where it
--- goes on after ngx.exit or an error. Which stage it is in stands in r.stage.
-local clock = require "server.clock"
-local cosocket = require "server.cosocket"
+-- Owns the entries to a request's run: its beginning, and where it goes on after ngx.exit, ngx.exec, an error,
+-- or the end of who asked for it. The way itself stands in server.http.stages.
 local light_threads = require "server.light_threads"
-local location_match = require "server.http.location_match"
-local log = require "server.log"
 local output = require "server.http.output"
-local phases = require "server.phases"
-local proxy = require "server.http.proxy"
 local redirects = require "server.http.redirects"
-local request_body = require "server.http.request_body"
 local servers = require "server.http.servers"
+local stages = require "server.http.stages"
 local task = require "server.task"
 
-local choose, find_location = servers.choose, location_match.find
-local run_phase = phases.run
+local choose = servers.choose
+local answer, finish, log_phase, over = stages.answer, stages.finish, stages.log_phase, stages.over
+local enter, go_on_at, locate, server_rewrite = stages.enter, stages.go_on_at, stages.locate, stages.server_rewrite
 
 local byte = string.byte
 local AT = 64
 local OK, ERROR, DECLINED, AGAIN, DONE = 0, -1, -5, -2, -4
 
 local _M = {}
-
--- Nothing of r runs any more: what it still holds goes.
-local function over(r)
-    r.stage = ""
-    if r.sockets then
-        cosocket.close_all(r)
-    end
-    if r.body_file or r.body_draft then
-        request_body.release(r)
-    end
-    if r.processes then
-        require("ngx.pipe").destroy_all(r)
-    end
-    if r.python_id then
-        require("server.python_plugins").forget(r)
-    end
-end
-
-local function log_phase(r)
-    light_threads.kill_all(r)
-    r.stage = "log"
-    r.end_time = clock.now()
-    if not r.parent or r.settings.log_subrequest then
-        run_phase(r, "log")
-    end
-    return over(r)
-end
-
-local function finish(r)
-    if not r.aborted and not r.truncated then
-        output.finish(r)
-    end
-    return log_phase(r)
-end
-
-local go_on_at
-
--- Answer with a status and the page that belongs to it: the application's own, or the server's.
--- detail: replaces the title on the latter, or nil.
-local function answer(r, code, detail)
-    if r.parent then
-        output.end_subrequest(r, code)
-    elseif r.location.error_pages and redirects.has_page(r, code) then
-        return go_on_at(r, redirects.to_page(r, code))
-    else
-        output.send_page(r, code, detail)
-    end
-    return log_phase(r)
-end
-
-local function content(r)
-    r.stage = "content"
-    local location = r.location
-    if r.uri == "*" then
-        return answer(r, r.method == "OPTIONS" and 204 or 400)
-    elseif location.content then
-        run_phase(r, "content")
-        light_threads.join_all(r)
-        return finish(r)
-    elseif location.balancer then
-        local code = proxy.run(r)
-        if code then
-            return answer(r, code)
-        end
-        return log_phase(r)
-    end
-    return answer(r, 404)
-end
-
-local function precontent(r)
-    if r.location.precontent then
-        r.stage = "precontent"
-        run_phase(r, "precontent")
-        light_threads.join_all(r)
-        if r.header_sent then
-            return finish(r)
-        end
-    end
-    return content(r)
-end
-
-local function access(r)
-    if r.location.access and not r.parent then
-        r.stage = "access"
-        run_phase(r, "access")
-        light_threads.join_all(r)
-        if r.header_sent then -- the access phase made the response itself
-            return finish(r)
-        end
-    end
-    return precontent(r)
-end
-
-local function rewrite(r)
-    if r.location.rewrite then
-        r.stage = "rewrite"
-        run_phase(r, "rewrite")
-        light_threads.join_all(r)
-        if r.header_sent then
-            return finish(r)
-        end
-    end
-    return access(r)
-end
-
--- The location of r is known.
-local function enter(r)
-    local location = r.location
-    r.settings, r.default_type = location.settings, location.default_type
-    local limit, length = location.settings.client_max_body_size, r.content_length
-    if length and limit > 0 and length > limit and not r.parent then
-        log.err("client intended to send too large body: ", length, " bytes")
-        r.stage = "content"
-        return answer(r, 413)
-    end
-    return rewrite(r)
-end
-
-local function locate(r)
-    local location, _, lacks_slash = find_location(r.server.level, r.uri, r)
-    r.location = location or r.server.unmatched
-    if location and location.internal and not r.internal then
-        r.stage = "content"
-        return answer(r, 404)
-    elseif lacks_slash then
-        r.stage = "content"
-        r.resp:set("location", "Location", redirects.absolute(r, location.path))
-        return answer(r, 301)
-    end
-    return enter(r)
-end
-
--- r.location is that of the server as a whole.
-local function server_rewrite(r)
-    if r.location.server_rewrite then
-        r.stage = "server_rewrite"
-        run_phase(r, "server_rewrite")
-        light_threads.join_all(r)
-        if r.header_sent then
-            return finish(r)
-        end
-    end
-    return locate(r)
-end
-
--- Go on where a redirect led to: "uri", "name", "answer" with a status; nil with one: it failed.
-function go_on_at(r, where, code)
-    if where == "uri" then
-        return server_rewrite(r)
-    elseif where == "name" then
-        return enter(r)
-    end
-    return answer(r, code)
-end
 
 -- Run a request whose head has been read.
 function _M.run(r)
@@ -245,7 +86,9 @@ local function abandon(r)
 end
 
 -- Where a stage that ended well leads to.
-local NEXT = { server_rewrite = locate, rewrite = access, access = precontent, precontent = content }
+local NEXT = {
+    server_rewrite = locate, rewrite = stages.access, access = stages.precontent, precontent = stages.content,
+}
 local WELL = { [OK] = true, [DECLINED] = true, [AGAIN] = true, [DONE] = true }
 
 -- Go on after the application called ngx.exit(code) in one of the request's phases.

@@ -9,7 +9,6 @@ local handler = require "server.http.handler"
 local log = require "server.log"
 local parser = require "server.http.request_parser"
 local requests = require "server.http.request"
-local settings = require "server.settings"
 
 local C = ffi.C
 local parse, head_end, skip_empty_lines = parser.parse, parser.head_end, parser.skip_empty_lines
@@ -27,6 +26,7 @@ function _M.linger(conn)
         conn.stream:say_goodbye()
     end
     C.shutdown(conn.stream.fd, cdefs.SHUT_WR)
+    local settings = conn.request.settings
     local input, deadline = conn.input, clock.monotonic() + settings.lingering_time
     repeat
         input:clear()
@@ -60,8 +60,8 @@ local function try_parse(conn, r)
     if pos - begin > EMPTY_LINES_MAX then
         return refuse(conn, r, 400, "too many empty lines")
     end
-    if not stop or stop - pos > settings.client_header_size then
-        local status, err, detail = check_partial(p, pos, input.len, settings.client_header_size)
+    if not stop or stop - pos > r.settings.client_header_size then
+        local status, err, detail = check_partial(p, pos, input.len, r.settings.client_header_size)
         return status and refuse(conn, r, status, err, detail)
     end
     conn.head:reset():putcdata(p + pos, stop - pos) -- what is read of it may be changed
@@ -93,11 +93,11 @@ function _M.read(conn)
             end
             conn.waiting = false
             local now = clock.monotonic()
-            deadline = deadline or now + settings.client_header_timeout
+            deadline = deadline or now + r.settings.client_header_timeout
             seconds = deadline - now
         else
             conn.waiting = true
-            seconds = conn.requests > 0 and settings.keepalive_timeout or settings.client_header_timeout
+            seconds = conn.requests > 0 and r.settings.keepalive_timeout or r.settings.client_header_timeout
         end
         local n, err = input:fill(seconds)
         if not n or n == 0 then
@@ -111,19 +111,14 @@ function _M.read(conn)
     end
 end
 
--- Give r its body. Returns false when that is too large, and the request was refused.
+-- Give r its body. Whether it is too large, its location says.
 function _M.open_body(conn, r)
     local length = r.content_length
     if r.chunked then
         r.body = bodies.new(conn.input, "chunked")
     elseif length and length > 0 then
-        local limit = settings.client_max_body_size
-        if limit > 0 and length > limit then
-            return refuse(conn, r, 413, "body too large: " .. length .. " bytes")
-        end
         r.body = bodies.new(conn.input, "length", length)
     end
-    return true
 end
 
 return _M

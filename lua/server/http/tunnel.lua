@@ -2,15 +2,14 @@
 local clock = require "server.clock"
 local errors = require "server.errors"
 local output = require "server.http.output"
-local settings = require "server.settings"
 local task = require "server.task"
 
 local monotonic = clock.monotonic
 
 -- Send all that input holds to another stream. Returns how much, or nil when that stream failed.
-local function pass(input, to)
+local function pass(input, to, seconds)
     local size = input.len - input.pos
-    if not to:send(input.buffer + input.pos, size, settings.send_timeout) then
+    if not to:send(input.buffer + input.pos, size, seconds) then
         return nil
     end
     input:advance(size)
@@ -22,7 +21,7 @@ end
 local function pump(tunnel, name, input, to, seconds)
     while true do
         if input.buffer then
-            local size = pass(input, to)
+            local size = pass(input, to, tunnel.send_timeout)
             if not size then
                 return
             end
@@ -47,7 +46,7 @@ return function(r, connection)
     r.stream.on_hangup = nil
     output.send_headers(r)
     if output.flush(r) then
-        local tunnel = { last = monotonic(), up = 0, down = 0 }
+        local tunnel = { last = monotonic(), up = 0, down = 0, send_timeout = r.settings.send_timeout }
         local upward = task.new(function()
             pump(tunnel, "up", r.conn.input, connection.stream, seconds)
             connection:close()
