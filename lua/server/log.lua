@@ -5,6 +5,7 @@ local clock = require "server.clock"
 local contexts = require "server.contexts"
 local current = require "server.current"
 local phases = require "server.phases"
+local sysinfo = require "server.sysinfo"
 
 local C = ffi.C
 local floor = math.floor
@@ -47,6 +48,11 @@ local function request_context(r)
     return concat(parts)
 end
 
+-- Who the request that set a timer was of, and where it came in.
+local function client_context(r)
+    return ", client: " .. r.client_addr .. ", server: " .. sysinfo.listening_address(r.listener)
+end
+
 -- What the line was about, as nginx's log handlers say it. r: nil outside of any request.
 local function context(r)
     if r and r.describe then
@@ -57,7 +63,10 @@ local function context(r)
             .. (r.method and request_context(r) or "")
     end
     local phase = r and r.phase or current.task and phases.global or "init"
-    return phase == "init" and "" or ", context: " .. contexts.name(phase)
+    if phase == "init" then
+        return ""
+    end
+    return ", context: " .. contexts.name(phase) .. (r and r.client_addr and client_context(r) or "")
 end
 
 -- Write one line. level: 0..8 as ngx.STDERR..ngx.DEBUG; message: a string.

@@ -48,6 +48,19 @@ function _M.local_address(r)
     return conn.local_addr, conn.local_port
 end
 
+-- The address and port that a listener ({fd}) is bound to, as "127.0.0.1:9080".
+function _M.listening_address(listener)
+    local text = listener.address
+    if not text then
+        size[0] = ffi.sizeof(sockaddr)
+        C.getsockname(listener.fd, sockaddr, size)
+        local host, port = address.format(sockaddr)
+        text = (host:find(":", 1, true) and "[" .. host .. "]" or host) .. ":" .. port
+        listener.address = text
+    end
+    return text
+end
+
 -- An address in text as its 4 or 16 bytes.
 function _M.binary_address(text)
     local parsed, _, family = address.parse(text, 0)

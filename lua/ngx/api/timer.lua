@@ -2,8 +2,10 @@
 -- Source: the ngx_lua documentation, "ngx.timer.at", "ngx.timer.every".
 local argcheck = require "server.argcheck"
 local bridge = require "server.bridge"
+local current = require "server.current"
 local errors = require "server.errors"
 local log = require "server.log"
+local serial = require "server.serial"
 local settings = require "server.settings"
 local task = require "server.task"
 
@@ -12,7 +14,8 @@ local getinfo = debug.getinfo
 
 local timer = {}
 
-local callbacks = {} -- id -> {fn, n, args…}; Python knows the timer by the id
+local callbacks = {} -- id -> {fn, n, client_addr, listener, args…}; Python knows the timer by the id
+local NOBODY = {} -- in place of the request that sets a timer, where there is none
 local last_id = 0
 
 local function on_done(self, ok, err)
@@ -33,7 +36,10 @@ local function run(id, run_id, premature, again)
     if not again then
         callbacks[id] = nil
     end
-    local request = { phase = "timer", stage = "timer" }
+    local request = {
+        phase = "timer", stage = "timer", connection = serial(),
+        client_addr = entry.client_addr, listener = entry.listener,
+    }
     local main = task.new(function()
         entry.fn(premature, unpack(entry, 1, entry.n))
         return require("server.light_threads").join_all(request)
@@ -84,7 +90,12 @@ local function create(call, n, delay, fn, ...)
     tell_limits()
     last_id = last_id + 1
     local id = last_id
-    callbacks[id] = { fn = fn, n = n - 2, ... }
+    local r = current.request or NOBODY
+    callbacks[id] = {
+        fn = fn, n = n - 2,
+        client_addr = r.remote_addr or r.client_addr, listener = r.conn and r.conn.listener or r.listener,
+        ...
+    }
     local err = call(seconds, id)
     if err then
         callbacks[id] = nil
