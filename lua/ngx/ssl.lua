@@ -5,7 +5,9 @@ local address = require "server.address"
 local cdefs = require "server.cdefs"
 local certificate = require "server.tls.certificate"
 local current = require "server.current"
+local secrets = require "server.tls.secrets"
 local ssl = require "server.tls.library"
+local trust = require "server.tls.trust"
 
 local ffi_string = ffi.string
 local error, select, type = error, select, type
@@ -186,6 +188,65 @@ function _M.get_tls1_version_str()
         return nil, "unknown version"
     end
     return name
+end
+
+-- Ask the client for a certificate (in ssl_certificate_by_lua*). clients: a chain of authorities, whose names it
+-- is told, or nil; depth: of its chain at most, nil: the setting's; trusted: further authorities, or nil.
+-- Returns true, or nil and an error text.
+function _M.verify_client(clients, depth, trusted)
+    local connection, err = connection_of()
+    local r = current.request
+    if r.phase ~= "ssl_cert" then
+        return nil, "API disabled in the current context"
+    elseif not connection then
+        return nil, err
+    end
+    if not depth or depth < 0 then
+        depth = r.settings.ssl_verify_depth
+    end
+    return trust.ask_client(connection, clients, trusted, depth)
+end
+
+-- Have fn(SSL *, …) called for the client's connection.
+local function of_connection(fn)
+    return function(a, b, c)
+        local connection, err = connection_of()
+        if not connection then
+            return nil, err
+        end
+        return fn(connection, a, b, c)
+    end
+end
+
+-- Each takes how many bytes at most (0: tell how many there are), and returns them, or nil and an error text.
+_M.get_client_random = of_connection(secrets.client_random)
+_M.get_server_random = of_connection(secrets.server_random)
+_M.get_session_master_key = of_connection(secrets.master_key)
+
+-- (length, label, context or nil) -> length bytes, or nil and an error text.
+_M.export_keying_material = of_connection(secrets.export)
+_M.export_keying_material_early = of_connection(secrets.export_early)
+
+-- The ciphers' numbers that client and server have in common. filter_grease: leave out those that mean nothing.
+function _M.get_req_shared_ssl_ciphers(filter_grease)
+    local connection, err = connection_of()
+    if not connection then
+        return nil, err
+    end
+    return secrets.shared_ciphers(connection, filter_grease ~= false)
+end
+
+-- The SSL * of the connection to the upstream that is in use, or nil and an error text.
+function _M.get_upstream_ssl_pointer()
+    local r = current.request
+    if not r then
+        error("no request found", 2)
+    end
+    local connection = r.upstream_connection
+    if not connection then
+        return nil, "bad upstream"
+    end
+    return connection.stream.ssl or nil, not connection.stream.ssl and "not ssl connection" or nil
 end
 
 -- The SSL * of the client's connection for other FFI code, or nil and an error text.

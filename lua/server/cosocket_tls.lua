@@ -80,9 +80,8 @@ end
 
 -- Returns true, or nil and why the peer's certificate is not taken.
 local function verify(self, connection, name)
-    local code = tonumber(ssl.SSL_get_verify_result(connection))
-    if code ~= 0 then
-        local why = ffi.string(ssl.X509_verify_cert_error_string(code))
+    local code, why = peer.fault(connection)
+    if code then
         state.log_error(self, "lua ssl certificate verify error: (" .. code .. ": " .. why .. ")")
         return nil, code .. ": " .. why
     end

@@ -7,7 +7,7 @@ local phases = require "server.phases"
 local lower, sub = string.lower, string.sub
 local ipairs, pairs, tostring = ipairs, pairs, tostring
 
-local FAMILIES = { "request", "connection", "response", "upstream" }
+local FAMILIES = { "request", "connection", "tls", "response", "upstream" }
 local KEPT_MAX = 4096 -- names of application's and requests' making
 
 local _M = {}

@@ -67,14 +67,19 @@ class Authority:
         self.path = self._write("authority.pem", self.x509)
 
     def issue(
-        self, *names: str, key: Key | None = None, age: int = 1, ocsp: str = ""
+        self,
+        *names: str,
+        common: str | None = None,
+        key: Key | None = None,
+        age: int = 1,
+        ocsp: str = "",
     ) -> Certificate:
-        """A certificate for `names` (host names and addresses), the first its common name too.
+        """A certificate for `names` (host names and addresses).
 
-        age: how many days ago it became valid, for 30 days. ocsp: the responder's URL.
+        common: its common name, where that is not the first of them. age: how many days ago it became valid, for 30 days. ocsp: the responder's URL.
         """
         key = key or ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(_name(names[0]), self.x509.subject, key, age)
+        builder = self._builder(_name(common or names[0]), self.x509.subject, key, age)
         alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(alternatives, False)

@@ -15,14 +15,13 @@ local function refuse(conn, r, title, why)
 end
 
 local function refuses_client(conn, r, mode)
-    local ssl = require "server.tls.library"
+    local peer = require "server.tls.peer"
     local connection = conn.stream.ssl
-    local code = tonumber(ssl.SSL_get_verify_result(connection))
-    if code ~= 0 and not (mode == "optional_no_ca" and OPTIONAL[code]) then
-        local why = require("ffi").string(ssl.X509_verify_cert_error_string(code))
+    local code, why = peer.fault(connection)
+    if code and not (mode == "optional_no_ca" and OPTIONAL[code]) then
         log.info("client SSL certificate verify error: (", code, ":", why, ")")
         return refuse(conn, r, "The SSL certificate error", "client SSL certificate verify error")
-    elseif mode == "on" and not require("server.tls.peer").certificate(connection) then
+    elseif mode == "on" and not peer.certificate(connection) then
         return refuse(conn, r, "No required SSL certificate was sent", "client sent no required SSL certificate")
     end
     return false

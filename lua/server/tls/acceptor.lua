@@ -16,6 +16,7 @@ local sites = require "server.tls.sites"
 local ssl = require "server.tls.library"
 local sysinfo = require "server.sysinfo"
 local task = require "server.task"
+local tls_contexts = require "server.tls.context"
 local tls_streams = require "server.tls.stream"
 
 local C = ffi.C
@@ -25,7 +26,6 @@ local byte, sub = string.byte, string.sub
 
 local WANT_X509_LOOKUP, WANT_CLIENT_HELLO = 4, 11 -- SSL_ERROR_…
 local EXTENSION_NAME, EXTENSION_PSK = 0, 41
-local VERSIONS = 0x3e000000ULL -- SSL_OP_NO_SSLv3 to SSL_OP_NO_TLSv1_3
 local ERROR = -1
 
 -- The phases as ngx.get_phase and the error log call them.
@@ -130,23 +130,13 @@ local function session_asked_for(connection)
     return length > 0 and ffi_string(pointer[0], length) or nil
 end
 
--- The connection is one of `server` from now on.
-local function switch(self, server)
-    local connection, ctx = self.stream.ssl, sites.context(server)
-    self.server = server
-    ssl.SSL_set_SSL_CTX(connection, ctx)
-    ssl.SSL_set_verify(connection, ssl.SSL_CTX_get_verify_mode(ctx), nil)
-    ssl.SSL_set_verify_depth(connection, ssl.SSL_CTX_get_verify_depth(ctx))
-    ssl.SSL_clear_options(connection, VERSIONS)
-    ssl.SSL_set_options(connection, ssl.SSL_CTX_get_options(ctx))
-end
-
 local function on_hello(self)
     local connection = self.stream.ssl
     if self.site.by_name then
         local server = sites.find(self.site, name_asked_for(connection))
         if server ~= self.server then
-            switch(self, server)
+            self.server = server
+            tls_contexts.switch(connection, sites.context(server))
         end
     end
     local outer = self.server.outer
@@ -176,9 +166,15 @@ function Acceptor:decide(code)
     return true
 end
 
+local length = ffi.new("unsigned int[1]")
+
+local function session_id(session)
+    return ffi_string(ssl.SSL_SESSION_get_id(session, length), length[0])
+end
+
 local function store_sessions(self)
     for _, session in ipairs(self.sessions or {}) do
-        self.new_session = session
+        self.new_session, self.session_id = session, session_id(session)
         self:run("ssl_session_store")
     end
 end

@@ -20,16 +20,21 @@ local OPTIONS = 0x80ULL -- IGNORE_UNEXPECTED_EOF: nginx takes the end of the con
 local PEM = 1 -- X509_FILETYPE_PEM
 local CRL_CHECK, CRL_CHECK_ALL = 4, 8 -- X509_V_FLAG_…
 
--- Oldest first. number: the protocol's own; off: the option that forbids it.
+-- Oldest first. off: the option that forbids the protocol.
 local PROTOCOLS = {
-    { name = "SSLv3", number = 0x300, off = 0x2000000ULL },
-    { name = "TLSv1", number = 0x301, off = 0x4000000ULL },
-    { name = "TLSv1.1", number = 0x302, off = 0x10000000ULL },
-    { name = "TLSv1.2", number = 0x303, off = 0x8000000ULL },
-    { name = "TLSv1.3", number = 0x304, off = 0x20000000ULL },
+    { name = "SSLv3", off = 0x2000000ULL },
+    { name = "TLSv1", off = 0x4000000ULL },
+    { name = "TLSv1.1", off = 0x10000000ULL },
+    { name = "TLSv1.2", off = 0x8000000ULL },
+    { name = "TLSv1.3", off = 0x20000000ULL },
 }
 
-local _M = {}
+local ALL_VERSIONS = 0ULL
+local _M = { PROTOCOLS = {} } -- their names
+for i, protocol in ipairs(PROTOCOLS) do
+    _M.PROTOCOLS[i] = protocol.name
+    ALL_VERSIONS = ALL_VERSIONS + protocol.off
+end
 
 -- protocols: their names, separated by spaces. Returns the options that forbid the others.
 function _M.forbidden(protocols)
@@ -44,6 +49,21 @@ function _M.forbidden(protocols)
         end
     end
     return options
+end
+
+-- Have an SSL * speak those protocols only.
+function _M.restrict(connection, protocols)
+    ssl.SSL_clear_options(connection, ALL_VERSIONS)
+    ssl.SSL_set_options(connection, _M.forbidden(protocols))
+end
+
+-- Have an SSL * behave as one made of another SSL_CTX * (of a server).
+function _M.switch(connection, ctx)
+    ssl.SSL_set_SSL_CTX(connection, ctx)
+    ssl.SSL_set_verify(connection, ssl.SSL_CTX_get_verify_mode(ctx), nil)
+    ssl.SSL_set_verify_depth(connection, ssl.SSL_CTX_get_verify_depth(ctx))
+    ssl.SSL_clear_options(connection, ALL_VERSIONS)
+    ssl.SSL_set_options(connection, ssl.SSL_CTX_get_options(ctx))
 end
 
 local function trust(ctx, spec)
