@@ -1,9 +1,11 @@
 -- Owns the families ngx.header and ngx.resp. Source: the ngx_lua documentation.
 local headers = require "server.http.headers"
+local log = require "server.log"
 local resp_header = require "ngx.api.resp_header"
 local running = require "ngx.api.running"
 
 local content_type = resp_header.content_type
+local put = headers.put
 local error, setmetatable, type = error, setmetatable, type
 
 -- The fields that the server itself puts into a response, as far as they are known. Returns how many.
@@ -22,17 +24,6 @@ local function put_own(r, into)
     return count
 end
 
-local function put(into, key, value)
-    local present = into[key]
-    if present == nil then
-        into[key] = value
-    elseif type(present) == "table" then
-        present[#present + 1] = value
-    else
-        into[key] = { present, value }
-    end
-end
-
 local MAX_HEADERS = 100
 
 -- Returns a table of the response's fields (a repeated one is an array), with case-insensitive look-up unless
@@ -47,7 +38,7 @@ local function get_headers(max, raw)
     local own = put_own(r, into)
     local room = max > 0 and max - own or resp.n
     for i = 1, resp.n, 3 do
-        if resp[i] ~= "content-type" then
+        if resp[i] ~= "content-type" and resp[i + 2] ~= "" then
             put(into, raw and resp[i + 1] or resp[i], resp[i + 2])
             room = room - 1
             if room <= 0 then
@@ -57,6 +48,7 @@ local function get_headers(max, raw)
     end
     local count = resp.n / 3 - (resp:get("content-type") and 1 or 0)
     if max > 0 and count + own > max then
+        log.debug("lua exceeding response header limit ", count + own, " > ", max)
         return into, "truncated"
     end
     return into

@@ -48,6 +48,8 @@ local function set_one(r, key, name, value, override, level)
     if value == "" then
         if key == "content-type" then
             r.default_type = nil
+        elseif key == "date" or key == "server" then
+            return resp:set(key, name, "") -- else the server would write its own
         end
         return (override or SINGLE[key]) and resp:remove(key)
     elseif SINGLE[key] then
@@ -109,7 +111,7 @@ _M.header = setmetatable({}, {
         local resp = r.resp
         local found, several
         for i = 1, resp.n, 3 do
-            if resp[i] == key then
+            if resp[i] == key and resp[i + 2] ~= "" then
                 local value = resp[i + 2]
                 if several then
                     several[#several + 1] = value

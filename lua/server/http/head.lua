@@ -38,10 +38,14 @@ end
 
 local others = buffer.new(1024) -- written and used without a wait in between, so one is enough
 
--- Server and Date when the application set one of them.
+-- Server and Date when the application set one of them, or took it away ("").
 local function put_own(out, server, date)
-    out:put("Server: ", server or settings.server_tokens, "\r\nDate: ",
-        date or os_date("!%a, %d %b %Y %H:%M:%S GMT", floor(clock.now())), "\r\n")
+    if server ~= "" then
+        out:put("Server: ", server or settings.server_tokens, "\r\n")
+    end
+    if date ~= "" then
+        out:put("Date: ", date or os_date("!%a, %d %b %Y %H:%M:%S GMT", floor(clock.now())), "\r\n")
+    end
 end
 
 -- The Content-Length that text says, or nil where it cannot stand.
