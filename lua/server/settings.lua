@@ -8,7 +8,7 @@ return {
     root = "html", -- where $document_root and $request_filename are, also relative to the prefix
     transform_underscores_in_response_headers = true,
     client_body_buffer_size = 16384, -- what is larger lies in a file once it is read
-    client_body_temp_path = nil, -- a directory, also relative to the prefix; nil: the system's for such files
+    client_body_temp_path = "", -- a directory, also relative to the prefix; "": the system's for such files
     client_body_in_file_only = "off", -- "on" and "clean": every body that is read lies in a file
     send_timeout = 10,
     check_client_abort = false, -- does a client that goes away end its request (lua_check_client_abort)?
@@ -59,7 +59,8 @@ return {
     ssl_reject_handshake = false,
     ssl_conf_command = false, -- as lua_ssl_conf_command
     server_tokens = "pygw",
-    regex_cache = 1024,
+    regex_cache_max_entries = 1024, -- patterns with the option "o"
+    regex_match_limit = 0, -- steps of one match; 0: PCRE's own limit
     capture_error_log = 0, -- bytes, 4096 at least, for the lines that ngx.errlog gives; 0: none are kept
     max_pending_timers = false, -- false: as config.yaml says
     max_running_timers = false,

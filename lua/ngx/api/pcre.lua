@@ -2,6 +2,7 @@
 -- the offsets of a match must be read before anything that could match again (the user's Lua code).
 local ffi = require "ffi"
 local errors = require "ngx.api.pcre_errors"
+local log = require "server.log"
 
 local error = error
 local ffi_cast = ffi.cast
@@ -53,6 +54,7 @@ local UNKNOWN_ESCAPE, BAD_RANGE = 103, 150
 local MAX_PAIRS = 65535  -- as many captures as a pattern can have; untouched memory costs nothing
 local DFA_WORKSPACE = 100 -- ints; as ngx_lua has it
 local MIN_JIT_STACK = 32768
+local DEFAULT_MATCH_LIMIT = 10000000
 
 local lenient = lib.pcre2_compile_context_create_8(nil)
 lib.pcre2_set_compile_extra_options_8(lenient, BAD_ESCAPE_IS_LITERAL)
@@ -145,7 +147,8 @@ function _M.compile(pattern, options, use_jit)
         end
     end
     if use_jit then
-        lib.pcre2_jit_compile_8(code, JIT_COMPLETE)
+        local done = lib.pcre2_jit_compile_8(code, JIT_COMPLETE) == 0
+        log.debug("pcre JIT compiling result: ", done and 1 or 0)
     end
     local names, name_count = names_of(code)
     return {
@@ -180,9 +183,9 @@ function _M.dfa_match(code, subject, start, options)
     return 1
 end
 
--- How many steps a match may take before it fails (lua_regex_match_limit).
+-- How many steps a match may take before it fails (lua_regex_match_limit); 0: PCRE2's default.
 function _M.set_match_limit(limit)
-    lib.pcre2_set_match_limit_8(context, limit)
+    lib.pcre2_set_match_limit_8(context, limit > 0 and limit or DEFAULT_MATCH_LIMIT)
 end
 
 local jit_stack

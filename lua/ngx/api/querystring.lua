@@ -1,5 +1,6 @@
 -- Owns the two directions of a query string: text to table of arguments and back (ngx_lua's
 -- parse_args and process_args_option). Must never look at a request.
+local log = require "server.log"
 local uri = require "ngx.api.string"
 
 local concat = table.concat
@@ -12,6 +13,8 @@ local sub = string.sub
 local tostring = tostring
 local type = type
 local unescape_uri = uri.unescape_uri
+
+local LIMIT_HIT = "lua hit query args limit "
 
 local _M = { MAX_ARGS = 100 }
 
@@ -71,6 +74,7 @@ end
 function _M.decode(str, max)
     local args, stopped = read(str, max, true)
     if stopped then
+        log.debug(LIMIT_HIT, max)
         return args, "truncated"
     end
     return args
@@ -86,6 +90,7 @@ function _M.decode_uri_args(str, max, into)
     local args = read(str, max, false, into)
     local _, amps = gsub(str, "&", "")
     if max > 0 and amps > 0 and amps + 1 > max then
+        log.debug(LIMIT_HIT, max)
         return args, "truncated"
     end
     return args

@@ -3,7 +3,9 @@
 -- bounded, and patterns in use stay. Patterns without "o" are kept too, in a cache of their own that
 -- cannot push out those with "o".
 local bit = require "bit"
+local log = require "server.log"
 local pcre = require "ngx.api.pcre"
+local settings = require "server.settings"
 
 local bor = bit.bor
 local error = error
@@ -22,13 +24,14 @@ local COMPILE_OPTIONS = {
 local FLAGS = { o = "once", j = "jit", d = "dfa", D = "duplicates", U = "unchecked" }
 local NO_UTF_CHECK = 0x40000000
 
-local MAX_ENTRIES = 1024     -- lua_regex_cache_max_entries
 local MAX_TRANSIENT = 128
+local DEBUG = 8
 
 local _M = {}
 
--- A cache: n counts the young generation; sets are the option sets whose patterns it holds.
-local cached = { n = 0, generation = MAX_ENTRIES / 2, sets = {} }
+-- A cache: n counts the young generation, which has room for `generation`; sets are the option sets whose
+-- patterns it holds.
+local cached = { n = 0, generation = 0, sets = {} }
 local transient = { n = 0, generation = MAX_TRANSIENT / 2, sets = {} }
 local option_sets = {}
 
@@ -50,7 +53,7 @@ local function parse_options(options, level)
     end
     set.compile = set.compile % 0x100000000
     set.match = set.unchecked and NO_UTF_CHECK or 0
-    set.cache = set.once and cached or transient
+    set.cache = set.once and settings.regex_cache_max_entries > 0 and cached or transient
     set.cache.sets[#set.cache.sets + 1] = set
     option_sets[options] = set
     return set
@@ -67,6 +70,7 @@ end
 
 -- Make sure that one more pattern fits into the young generation.
 local function make_room(cache)
+    cached.generation = settings.regex_cache_max_entries / 2
     if cache.n < cache.generation then
         return
     end
@@ -85,7 +89,13 @@ local function check_regex(regex, level)
     return tostring(regex)
 end
 
+local limit = 0
+
 local function compile(set, regex)
+    if limit ~= settings.regex_match_limit then
+        limit = settings.regex_match_limit
+        pcre.set_match_limit(limit)
+    end
     local compiled, err = pcre.compile(regex, set.compile, set.jit)
     if not compiled then
         return nil, err
@@ -112,6 +122,9 @@ local function find_or_compile(set, regex, level)
         if not compiled then
             return nil, err
         end
+    end
+    if set.cache == transient and log.level >= DEBUG then -- a debug log tells of every compilation
+        return compiled
     end
     set.cache.n = set.cache.n + 1
     set.young[regex] = compiled

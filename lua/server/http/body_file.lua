@@ -40,7 +40,7 @@ local _M = {}
 -- The setting's directory, as a prefix of names; without one, the system's directory for temporary files.
 local function name_prefix()
     local path = settings.client_body_temp_path
-    if not path then
+    if path == "" then
         return (getenv("TMPDIR") or "/tmp") .. "/pygw_body_"
     end
     return (sub(path, 1, 1) == "/" and path or identity.prefix .. path) .. "/"
@@ -52,7 +52,7 @@ end
 
 local function make_directory()
     local path = settings.client_body_temp_path
-    return path and C.mkdir(sub(name_prefix(), 1, -2), PRIVATE_DIR) == 0
+    return path ~= "" and C.mkdir(sub(name_prefix(), 1, -2), PRIVATE_DIR) == 0
 end
 
 local last_number = C.getpid() * 10000 % NAMES -- apart from those of other workers

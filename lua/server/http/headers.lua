@@ -1,5 +1,6 @@
 -- Owns the header fields of one message, in order, duplicates kept: triples (lower-cased name, name
 -- as written, value) in the array part. Headers are few, so a scan over interned strings beats a hash.
+local log = require "server.log"
 local new_tab = require "table.new"
 local setmetatable = setmetatable
 local lower_string, find, gsub = string.lower, string.find, string.gsub
@@ -144,27 +145,40 @@ local FOLDING = {
 
 _M.FOLDING = FOLDING
 
+-- Put a field into a table of fields, as ngx_lua does: a repeated one becomes an array of its values.
+local function put(into, key, value)
+    local present = into[key]
+    if present == nil then
+        into[key] = value
+    elseif type(present) == "table" then
+        present[#present + 1] = value
+    else
+        into[key] = { present, value }
+    end
+end
+_M.put = put
+
 -- The fields as ngx.req.get_headers() gives them: name -> value, or an array of values for a repeated
 -- one; look-up folds case and "_" unless raw. Second: "truncated" when there are more than max (0: no limit).
 function Headers:to_table(max, raw)
     max = max and max >= 0 and max or 100
-    local result, count = new_tab(0, self.n / 3), 0
-    for i = 1, self.n, 3 do
-        if max > 0 and count == max then
-            return raw and result or setmetatable(result, FOLDING), "truncated"
-        end
-        count = count + 1
-        local key = raw and self[i + 1] or self[i]
-        local value, present = self[i + 2], result[key]
-        if present == nil then
-            result[key] = value
-        elseif type(present) == "table" then
-            present[#present + 1] = value
-        else
-            result[key] = { present, value }
-        end
+    local n = self.n
+    local truncated = max > 0 and n > 3 * max
+    if truncated then
+        log.debug("lua exceeding request header limit ", n / 3, " > ", max)
+        n = 3 * max
     end
-    return raw and result or setmetatable(result, FOLDING)
+    local result = new_tab(0, n / 3)
+    for i = 1, n, 3 do
+        put(result, raw and self[i + 1] or self[i], self[i + 2])
+    end
+    if not raw then
+        setmetatable(result, FOLDING)
+    end
+    if truncated then
+        return result, "truncated"
+    end
+    return result
 end
 
 local function percent(c)
