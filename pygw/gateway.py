@@ -18,7 +18,7 @@ from pygw.config.model import Settings
 from pygw.hub.clock import Clock
 from pygw.pluginmanager import find_plugins, load_extensions, start_hooks, start_plugins
 from pygw.vm.python_plugins import PythonPlugins
-from pygw.vm.worker import Worker
+from pygw.vm.worker import Process, Worker
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ class Gateway:
     """One worker of the gateway with all that it stands on; `start`, `run`, `stop` as Worker's.
 
     app: path of another Lua application, which gets the ngx runtime alone, no Python plugins.
+    process: as Worker's; a privileged agent has the id -1.
     Raises ExtensionError, StoreRefused or ConfigError when an extension, the store or apisix.yaml
     cannot be used.
     """
@@ -40,6 +41,7 @@ class Gateway:
         *,
         clock: Clock | None = None,
         error_fd: int = 2,
+        process: Process = "single",
     ) -> None:
         self.id = worker_id
         self.hooks = load_extensions(settings.python_plugins, settings.base)
@@ -56,6 +58,7 @@ class Gateway:
             app,
             clock=clock,
             error_fd=error_fd,
+            process=process,
             calls=calls,
             awaits=awaits,
         )
@@ -71,6 +74,11 @@ class Gateway:
             calls.update(immediate)
             awaits.update(awaited)
         return calls, awaits
+
+    @property
+    def wants_agent(self) -> bool:
+        """Whether Lua asked for a privileged agent, once started."""
+        return self.worker.wants_agent
 
     def start(self) -> None:
         """Boot and serve. Raises StartError or ExtensionError."""

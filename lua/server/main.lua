@@ -44,7 +44,9 @@ local function boot(config)
         require("server.log_capture").start(settings.capture_error_log)
     end
     phases.app, phases.strict = app, config.strict
-    servers.build(app, #config.listeners)
+    if config.process ~= "privileged agent" then -- that one serves nobody
+        servers.build(app, #config.listeners)
+    end
     phases.global = "init"
     if app.init then
         app.init()
@@ -58,11 +60,12 @@ local function boot(config)
     end
 end
 
--- Start the worker. config: {id, count, prefix, app (a path, nil: apisix), listeners (array of {fd, tls}),
--- strict (OpenResty's restrictions by phase), log_fd, log_level, http (overrides of server.settings),
--- shared_dicts (name -> bytes)}. bridge.call.started hears nil, or why it failed.
+-- Start the worker. config: {id, count, process (see server.identity), prefix, app (a path, nil: apisix),
+-- listeners (array of {fd, tls}), strict (OpenResty's restrictions by phase), log_fd, log_level,
+-- http (overrides of server.settings), shared_dicts (name -> bytes)}. bridge.call.started hears nil, or why it failed.
 function _M.start(config)
     identity.id, identity.count, identity.prefix = config.id, config.count, config.prefix
+    identity.process = config.process
     log.fd, log.level = config.log_fd, config.log_level
     for name, value in pairs(config.http) do
         settings[name] = value

@@ -24,7 +24,10 @@ class Kind:
 
 
 class Child:
-    """A running child. `ready` turns true when it says so; `reason` is why it could not start."""
+    """A running child. `ready` turns true when it says so; `reason` is why it could not start.
+
+    wants_agent: whether a privileged agent is to run, as it said when it was ready.
+    """
 
     def __init__(
         self,
@@ -38,7 +41,7 @@ class Child:
         now: float,
     ) -> None:
         self.kind, self.index, self.generation = kind, index, generation
-        self.ready = False
+        self.ready = self.wants_agent = False
         self.reason = ""
         self.since = now  # monotonic seconds: of its start, then of its readiness
         self.told: signal.Signals | None = None  # how it was told to stop, if it was
@@ -82,6 +85,7 @@ class Child:
         text = data.decode("utf-8", "replace")
         if text.startswith("ready"):
             self.ready, self.since = True, now
+            self.wants_agent = text == "ready agent"
         elif text:
             self.reason = text.removeprefix("error ")
         os.close(self.report_fd)

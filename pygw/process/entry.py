@@ -32,12 +32,13 @@ class Child:
     settings: Settings
     listen_fds: list[int]
     app: str | None
+    agent: bool
     log: ErrorLog
     _ready_fd: int = field(repr=False)
 
-    def ready(self) -> None:
-        """Tell the master that this process serves."""
-        self._tell("ready")
+    def ready(self, *, wants_agent: bool = False) -> None:
+        """Tell the master that this process serves, and whether a privileged agent is to run."""
+        self._tell("ready agent" if wants_agent else "ready")
 
     def fail(self, reason: str) -> None:
         """Tell the master why this process cannot start; trying again would not help."""
@@ -82,7 +83,7 @@ def begin(argv: Sequence[str] | None = None) -> Child:
     threshold = LoggingHandler.threshold(settings.error_log_level)
     logging.basicConfig(handlers=[LoggingHandler(log)], level=threshold)
     _raise_file_limit(settings.worker_rlimit_nofile)
-    return Child(options.id, settings, fds, options.app, log, options.ready)
+    return Child(options.id, settings, fds, options.app, options.agent, log, options.ready)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ready", type=int, required=True, help="fd to report on")
     parser.add_argument("--listen", default="", help="listening fds, comma-separated")
     parser.add_argument("--app", help="Lua application instead of apisix")
+    parser.add_argument("--agent", action="store_true", help="it is the privileged agent")
     return parser
 
 

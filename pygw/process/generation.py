@@ -14,6 +14,7 @@ from pygw.process.child import Child, Kind
 from pygw.process.listeners import Key, Listeners
 
 Slot = tuple[Kind, int]
+AGENT_ID = -1
 
 
 class Generation:
@@ -36,7 +37,7 @@ class Generation:
         self.settings = settings = with_key(settings) if admin_used else settings
         self.children: dict[Slot, Child] = {}
         self.failures: dict[Slot, int] = {}
-        self._listeners = listeners
+        self._listeners, self._kinds = listeners, kinds
         self._slots: dict[Slot, list[Key]] = {
             (kinds["worker"], index): [("worker", address, index) for address in settings.listen]
             for index in range(settings.workers)
@@ -70,6 +71,14 @@ class Generation:
     def slots(self) -> Iterator[Slot]:
         """All that is to run."""
         yield from self._slots
+
+    def want_agent(self) -> Slot | None:
+        """Make room for a privileged agent. Returns its slot, or None when there is one already."""
+        slot = self._kinds["agent"], AGENT_ID
+        if slot in self._slots:
+            return None
+        self._slots[slot] = []
+        return slot
 
     def sockets(self) -> list[Key]:
         """The listening sockets that it uses."""

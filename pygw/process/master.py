@@ -26,6 +26,7 @@ from pygw.process.signals import SignalQueue
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "worker": (sys.executable, "-m", "pygw.process.worker"),
     "admin": (sys.executable, "-m", "pygw.admin"),
+    "agent": (sys.executable, "-m", "pygw.process.worker", "--agent"),
 }
 START_ATTEMPTS = 4  # of a child that dies before it is ready, while the gateway starts
 BACKOFF_FIRST, BACKOFF_MOST = 0.1, 5.0  # seconds before a child that died young is replaced
@@ -124,6 +125,8 @@ class Master:
         fd = child.report_fd
         if not child.read_report(time.monotonic()):
             self._poll.unregister(fd)
+        if child.wants_agent and not child.stopping:
+            self._start_agent(self._generation_of(child))
 
     # Children.
 
@@ -138,6 +141,22 @@ class Master:
         child = generation.spawn(slot, time.monotonic())
         self._children.append(child)
         self._poll.register(child.report_fd, select.POLLIN)
+
+    def _generation_of(self, child: Child) -> Generation | None:
+        found = (self._current, self._next)
+        return next((each for each in found if each and each.number == child.generation), None)
+
+    def _start_agent(self, generation: Generation | None) -> None:
+        slot = generation.want_agent() if generation and not self._stopping else None
+        if generation and slot:
+            try:
+                self._spawn(generation, slot)
+            except OSError as error:
+                if generation is self._next:
+                    self._abandon_reload(str(error))
+                else:
+                    self._log.write("alert", f"cannot start the agent: {error}")
+                    self._respawns.append((time.monotonic() + BACKOFF_MOST, slot))
 
     def _on_death(self, child: Child) -> None:
         self._children.remove(child)

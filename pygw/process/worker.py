@@ -1,5 +1,7 @@
 """Owns the entry point of a worker process; what a worker does stands in pygw/vm/worker.py.
 
+The privileged agent is a worker that serves nobody: the one process for jobs that are to run once.
+
 Nothing that starts gevent or grpc may be imported before `begin()` has tied the process down.
 """
 
@@ -25,13 +27,15 @@ def serve(child: Child) -> None:
     import gevent
 
     from pygw.gateway import Gateway
+    from pygw.vm.worker import Process
 
-    worker = Gateway(child.settings, child.id, child.listen_fds, child.app)
+    process: Process = "privileged agent" if child.agent else "worker"
+    worker = Gateway(child.settings, child.id, child.listen_fds, child.app, process=process)
     worker.start()
     gevent.signal_handler(signal.SIGTERM, worker.stop, False)
     gevent.signal_handler(signal.SIGQUIT, worker.stop, True)
     gevent.signal_handler(signal.SIGUSR1, child.log.reopen)
-    child.ready()
+    child.ready(wants_agent=worker.wants_agent)
     worker.run()
 
 

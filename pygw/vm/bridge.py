@@ -78,6 +78,7 @@ class Bridge:
         self._timer = self.entries["timer"]
         self._complete = self.entries["complete"]
         self._drain = self.entries["drain"]
+        self._stop = self.entries["stop"]  # below a Lua call lupa cannot index a table
         self._ngx_timer = self.entries["ngx_timer"]
         hub.dispatch = self.entries["dispatch"]
 
@@ -89,7 +90,7 @@ class Bridge:
 
     def stop(self, graceful: bool) -> None:
         """Make the Lua side stop; see `stop` of lua/server/main.lua."""
-        self._hub.post(partial(self.entries["stop"], graceful))
+        self._hub.post(partial(self._stop, graceful))
 
     def close_all(self) -> None:
         """End the sockets and processes that are left, once the hub has stopped."""

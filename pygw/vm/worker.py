@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import gevent
 from gevent import socket
@@ -24,6 +24,8 @@ from pygw.vm.runtime import create_runtime
 from pygw.vm.worker_thread import WorkerThreads
 
 log = logging.getLogger(__name__)
+
+Process = Literal["single", "worker", "privileged agent"]
 
 _LEVELS = ("stderr", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
 _STOP_POLL = 0.005  # seconds between looks at the timers that still run while the worker stops
@@ -49,6 +51,7 @@ class Worker:
     plain HTTP. strict: put OpenResty's restrictions of what may be called in which phase in force.
     app: path of a Lua file that returns an application; None is the gateway (`apisix`).
     clock: the hub's clock; tests pass a VirtualClock. error_fd: where Lua's log lines go.
+    process: what it tells Lua to be. wants_agent: whether Lua asked for a privileged agent.
     calls, awaits: further bridge functions (see `Bridge`).
     """
 
@@ -62,11 +65,13 @@ class Worker:
         clock: Clock | None = None,
         error_fd: int = 2,
         strict: bool = False,
+        process: Process = "single",
         calls: Mapping[str, Callable[..., Any]] | None = None,
         awaits: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
         self.settings = settings
         self.id = worker_id
+        self.wants_agent = False
         self.hub = EpollHub(clock or Clock())
         self.timers = NgxTimers(self.hub, settings.max_pending_timers, settings.max_running_timers)
         self._started = Event()
@@ -75,7 +80,9 @@ class Worker:
         self._listeners = [
             each if isinstance(each, Listener) else Listener(each) for each in listeners
         ]
-        self._config = boot_config(settings, worker_id, self._listeners, app, error_fd, strict)
+        self._config = boot_config(
+            settings, worker_id, self._listeners, app, error_fd, strict, process
+        )
         new_runtime = partial(
             create_runtime, settings.lua_paths, settings.lua_cpaths, settings.plugin_dirs
         )
@@ -89,6 +96,8 @@ class Worker:
                 "local_conf": settings.to_json,
                 "started": self._on_started,
                 "stopped": self._stopped.set,
+                "want_agent": self._on_agent_wanted,
+                "quit": partial(self.stop, graceful=True),
                 **(calls or {}),
             },
             {"resolve": _resolve, "run_worker_thread": self._threads.run, **(awaits or {})},
@@ -120,6 +129,9 @@ class Worker:
             self.hub.remove_io(listener.fd)
         self.bridge.stop(graceful)
 
+    def _on_agent_wanted(self) -> None:
+        self.wants_agent = True
+
     def _on_started(self, failure: str | None) -> None:
         self._failure = failure
         self._started.set()
@@ -131,12 +143,14 @@ def boot_config(
     listeners: Sequence[Listener],
     app: str | None,
     error_fd: int,
-    strict: bool,
+    strict: bool = False,
+    process: Process = "single",
 ) -> dict[str, Any]:
     """What `start` of lua/server/main.lua wants to know."""
     return {
         "id": worker_id,
         "count": settings.workers,
+        "process": process,
         "prefix": f"{settings.base}/",
         "app": app,
         "listeners": [asdict(listener) for listener in listeners],
