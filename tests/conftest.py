@@ -21,6 +21,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         help="an APISIX 3.18 checkout: run its own plugins too, unchanged",
     )
+    parser.addoption(
+        "--apisix-tree",
+        metavar="DIR",
+        type=Path,
+        help="an APISIX 3.9.1 checkout: boot it whole, unchanged; needs --lua-tree too",
+    )
+    parser.addoption(
+        "--lua-tree",
+        metavar="DIR",
+        type=Path,
+        action="append",
+        help="a LuaRocks tree (share/lua/5.1, lib/lua/5.1) of its dependencies; repeatable",
+    )
 
 
 @pytest.fixture
