@@ -82,6 +82,19 @@ function _M.spawn(fn, ...)
     return co
 end
 
+-- Run fn as a new light thread of request r, whose tasks are not running now. parent, parent_co: the task and
+-- the coroutine that it counts as a child of.
+function _M.start(r, fn, parent, parent_co)
+    local thread = task.new(function()
+        return pack(fn())
+    end, r, on_done)
+    by_co[thread.co] = thread
+    thread.parent, thread.parent_co = parent, parent_co
+    r.threads = r.threads or {}
+    r.threads[thread] = true
+    return task.resume(thread)
+end
+
 -- The thread whose handle that is, or nil.
 function _M.of(co)
     return by_co[co]

@@ -49,7 +49,7 @@ function _M.exit(code)
     if r.pending and r.pending > 0 and not ENDS_ALL[code] then
         error("attempt to abort with pending subrequests", 2)
     end
-    if r.header_sent and code >= 300 and r.status ~= code then
+    if r.header_sent and code >= 300 and r.status ~= code and not ENDS_ALL[code] then
         log.err("attempt to set status ", code, " via ngx.exit after sending out the response status ", r.status)
     end
     return exit_request(code)

@@ -1,8 +1,8 @@
 -- Owns the building of the global `ngx`: the table of contents of its families.
 local FAMILIES = {
     "constants", "string", "base64", "digest", "time", "args", "regex", "shdict", "var", "req", "resp", "output",
-    "ending", "arg", "exec", "location", "phase", "log", "timer", "sleep", "thread", "worker", "worker_thread", "ndk",
-    "socket",
+    "ending", "arg", "exec", "location", "abort", "phase", "log", "timer", "sleep", "thread", "worker",
+    "worker_thread", "ndk", "socket",
 }
 
 local function merge(into, family)

@@ -1,6 +1,8 @@
 -- Owns the part of ngx.req that is about the request's URI and its arguments. Source: the ngx_lua
 -- documentation.
 local clear_table = require "table.clear"
+local contexts = require "server.contexts"
+local exit_request = require "server.exit"
 local querystring = require "ngx.api.querystring"
 local running = require "ngx.api.running"
 
@@ -63,7 +65,17 @@ local function check_uri(path, binary)
     end
 end
 
--- Set the (decoded) path. jump: start location matching anew, which needs named locations: not here.
+local REWRITES = { rewrite = true, server_rewrite = true }
+
+local function check_jump(r)
+    if not REWRITES[r.phase] then
+        error(contexts.refusal(r), 3)
+    elseif r.pending > 0 then
+        error("attempt to abort with pending subrequests", 3)
+    end
+end
+
+-- Set the (decoded) path. jump: leave the rewrite phase and look for the location anew; does not return then.
 -- binary: take control bytes too.
 function _M.set_uri(...)
     local count = select("#", ...)
@@ -83,11 +95,14 @@ function _M.set_uri(...)
     if count >= 2 and type(jump) ~= "boolean" then
         error("bad argument #2 to 'set_uri' (boolean expected, got " .. type(jump) .. ")", 2)
     elseif jump then
-        error("ngx.req.set_uri with jump is not supported: an application has no locations to match", 2)
+        check_jump(r)
     end
     r.uri = path
     r.uri_changed = true
     r.internal = true
+    if jump then
+        return exit_request(0, require("server.http.handler").jump)
+    end
 end
 
 return _M

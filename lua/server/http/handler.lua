@@ -54,19 +54,27 @@ local function drop_upstream(r)
         r.upstream_connection:close()
         r.upstream_connection = nil
     end
-    r.stream.on_hangup = nil
+    if r.balancer then
+        r.stream.on_hangup = nil
+    end
 end
 
 -- The codes that end a request without a word (ngx_http_finalize_request); ERROR does too.
 local SILENT = { [408] = true, [444] = true, [499] = true }
 
+-- End r, a main request none of whose tasks is running now, with a code.
+function _M.abandon_all(r, code)
+    light_threads.kill_all(r)
+    task.kill(r.task)
+    return r:restart(_M.exit, code)
+end
+
 -- End the whole request that r belongs to, once what runs now has waited.
 local function end_main(r, code)
-    local main = r.main
-    light_threads.kill_all(main)
-    task.kill(main.task)
+    light_threads.kill_all(r.main)
+    task.kill(r.main.task)
     return task.later(function()
-        return main:restart(_M.exit, code)
+        return _M.abandon_all(r.main, code)
     end)
 end
 
@@ -132,6 +140,7 @@ end
 function _M.jump(r)
     local counts = r.stage ~= "server_rewrite" -- there, no location was found yet
     abandon(r)
+    r.ctx = nil
     if counts then
         local ok, code = redirects.jump(r)
         if not ok then

@@ -40,12 +40,12 @@ local function reset(r)
     -- the upstream
     r.peer, r.balancer, r.upstream_headers, r.upstream_status = nil, nil, nil, nil
     r.upstream_addr, r.upstream_target, r.upstream_connection, r.pump = nil, nil, nil, nil
-    r.pump_failure, r.body_failure = nil, nil
+    r.pump_failure, r.body_failure, r.upstream_tls = nil, nil, nil
     r.upstream_connect_time, r.upstream_header_time, r.upstream_response_time = nil, nil, nil
     -- the run
     r.phase, r.stage = "", ""
     r.ctx, r.vars, r.threads, r.request_id, r.exit_code = nil, nil, nil, nil, nil
-    r.python_id, r.processes = nil, nil
+    r.python_id, r.processes, r.abort, r.watching = nil, nil, nil, false
     -- where it is: r.server, r.location and r.settings stand until the next one's are known
     r.internal, r.turns, r.captures = false, 0, nil
     r.error_page, r.status_held, r.pending, r.failures = false, false, 0, 0

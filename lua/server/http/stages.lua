@@ -1,6 +1,7 @@
 -- Owns the way of one request through the phases: the search of its location, rewrite, access, content or
 -- proxy, log; each stage goes on with the next one. Which one a request is in stands in r.stage.
 -- What leaves that way (ngx.exit, an error, …) comes in at server.http.handler.
+local abort = require "server.http.abort"
 local clock = require "server.clock"
 local cosocket = require "server.cosocket"
 local light_threads = require "server.light_threads"
@@ -28,6 +29,9 @@ local function over(r)
     end
     if r.processes then
         require("ngx.pipe").destroy_all(r)
+    end
+    if r.watching then
+        abort.unwatch(r)
     end
     if r.python_id then
         require("server.python_plugins").forget(r)
@@ -127,6 +131,8 @@ local function enter(r)
         log.err("client intended to send too large body: ", length, " bytes")
         r.stage = "content"
         return answer(r, 413)
+    elseif location.settings.check_client_abort and not r.parent then
+        abort.watch(r)
     end
     return rewrite(r)
 end
