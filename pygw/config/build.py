@@ -128,6 +128,7 @@ def _http(tree: _Tree) -> Http:
         client_header_timeout=tree.seconds(f"{http}.client_header_timeout"),
         client_body_timeout=tree.seconds(f"{http}.client_body_timeout"),
         client_header_size=int(count) * parse_size(size),
+        client_header_line_size=parse_size(size),
         client_max_body_size=parse_size(tree.need(f"{http}.client_max_body_size")),
         send_timeout=tree.seconds(f"{http}.send_timeout"),
         keepalive_timeout=tree.seconds(f"{http}.keepalive_timeout"),

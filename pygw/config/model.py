@@ -30,6 +30,7 @@ class Http:
     client_header_timeout: float
     client_body_timeout: float
     client_header_size: int
+    client_header_line_size: int
     client_max_body_size: int
     send_timeout: float
     keepalive_timeout: float

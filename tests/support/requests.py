@@ -63,7 +63,7 @@ INVALID: dict[str, tuple[int, str]] = {
     "bare CR before a field": (400, GET + "\rHost: a\r\n\r\n"),
     "bare CR in the request line": (400, "GET / HTTP/1.1\rHost: a\r\n\r\n"),
     "CR CR LF": (400, GET + "Host: a\r\r\n\r\n"),
-    "too many empty lines": (400, "\r\n" * 40 + GET + "Host: a\r\n\r\n"),
+    "too many empty lines": (400, "\r\n" * LIMIT + GET + "Host: a\r\n\r\n"),
     # fields
     "space before the colon": (400, GET + "Host : a\r\n\r\n"),
     "tab before the colon": (400, GET + "Host: a\r\nX\t: b\r\n\r\n"),

@@ -13,7 +13,8 @@ Store.__index = Store
 
 local _M = {}
 
--- An empty store; by_application is its user's to set. room: bytes that it may hold in memory; below 0: all goes into a file, an empty body too.
+-- An empty store; by_application is its user's to set. room: bytes that it may hold in memory; below 0: all
+-- goes into a file, an empty body too.
 function _M.new(room)
     return setmetatable({
         room = room, pieces = {}, held = 0, size = 0, file = nil, by_application = false,

@@ -5,11 +5,12 @@ local headers = require "server.http.headers"
 
 local C = ffi.C
 local ffi_string = ffi.string
-local find = string.find
+local find, format = string.find, string.format
 local lower = headers.lower
 
 require "server.cdefs"
 
+local SHOWN_MAX = 256 -- bytes of a line that is too long, in what is said of it
 local LF, CR, COLON, SPACE, TAB = 10, 13, 58, 32, 9
 
 local _M = {}
@@ -85,29 +86,41 @@ local function trimmed(p, start, stop)
     return ffi_string(p + start, stop - start)
 end
 
--- Parse the lines from p[pos] up to the empty one that ends at p[stop] (exclusive) into `into`.
--- Returns true, or nil and what is wrong.
-function _M.parse(p, pos, stop, into)
+-- What is wrong with the line at p[pos], in nginx's words: it is shown up to its first byte that is not of `set`.
+local function invalid_line(p, pos, stop, from, set)
+    local bad = from
+    while bad < stop and set[p[bad]] == 1 do
+        bad = bad + 1
+    end
+    return nil, format('invalid header line: "%s\\x%02x..."', ffi_string(p + pos, bad - pos), p[bad])
+end
+
+-- Parse the lines from p[pos] up to the empty one that ends at p[stop] (exclusive) into `into`. line_max: bytes
+-- that a line may have, its end included; nil: any. Returns true, or nil, what is wrong, and whether a line is
+-- too long.
+function _M.parse(p, pos, stop, into, line_max)
     local n = into.n
     local last = stop - 2
+    line_max = line_max or stop
     while pos < last do
         local line_end = C.pygw_memchr(p + pos, LF, last - pos) - p
-        if p[line_end - 1] ~= CR then
-            return nil, "bare LF in header"
-        end
         local colon = C.pygw_memchr(p + pos, COLON, line_end - pos)
-        if colon == nil then
-            return nil, "header without a colon"
+        if line_end - pos >= line_max then
+            return nil, 'too long header line: "' .. ffi_string(p + pos, SHOWN_MAX) .. '..."', true
+        elseif colon == nil then
+            return invalid_line(p, pos, line_end, pos, TOKEN)
         end
         local colon_at = colon - p
         local name = ffi_string(p + pos, colon_at - pos)
         local key = names[name] or check_name(name)
         if not key then
-            return nil, "invalid header name"
+            return invalid_line(p, pos, line_end, pos, TOKEN)
+        elseif p[line_end - 1] ~= CR then
+            return invalid_line(p, pos, line_end, colon_at + 1, VALUE)
         end
         local value = trimmed(p, colon_at + 1, line_end - 1)
         if not values[value] and not check_value(value) then
-            return nil, "invalid header value"
+            return invalid_line(p, pos, line_end, colon_at + 1, VALUE)
         end
         into[n + 1], into[n + 2], into[n + 3] = key, name, value
         n = n + 3
@@ -115,6 +128,20 @@ function _M.parse(p, pos, stop, into)
     end
     into.n = n
     return true
+end
+
+-- Take the fields away whose name has a "_", as nginx does unless told otherwise (underscores_in_headers).
+-- Returns the first one's name, or nil.
+function _M.drop_underscored(fields)
+    local first
+    for i = fields.n - 2, 1, -3 do
+        local key = fields[i]
+        if find(key, "_", 1, true) then
+            first = fields[i + 1]
+            fields:remove(key)
+        end
+    end
+    return first
 end
 
 return _M

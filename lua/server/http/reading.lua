@@ -16,8 +16,6 @@ local check_partial = parser.check_partial
 local reset = requests.reset
 local min = math.min
 
-local EMPTY_LINES_MAX = 16 -- bytes of empty lines that may stand before a request
-
 local _M = {}
 
 -- Shut down politely: what the client is still sending must not turn our answer into a reset.
@@ -36,9 +34,9 @@ function _M.linger(conn)
 end
 
 -- Answer a request that could not be read, or may not be answered otherwise, and give the connection up.
--- detail: replaces the title of the page, or nil. Returns false.
+-- why: for the log; detail: replaces the title of the page, or nil. Returns false.
 local function refuse(conn, r, status, why, detail)
-    log.info("client sent invalid request: ", why)
+    log.info(why)
     r.keepalive = false
     r.method = r.method or "GET"
     handler.refuse(r, status, detail)
@@ -57,22 +55,22 @@ local function try_parse(conn, r)
     local p, begin = input.buffer, input.pos
     local pos = skip_empty_lines(p, begin, input.len)
     local stop = head_end(p, pos, input.len)
-    if pos - begin > EMPTY_LINES_MAX then
-        return refuse(conn, r, 400, "too many empty lines")
-    end
-    if not stop or stop - pos > r.settings.client_header_size then
-        local status, err, detail = check_partial(p, pos, input.len, r.settings.client_header_size)
-        return status and refuse(conn, r, status, err, detail)
+    local settings = r.settings
+    if pos - begin > settings.client_header_size then
+        return refuse(conn, r, 400, "client sent too many empty lines while reading client request line")
+    elseif not stop or stop - pos > settings.client_header_size then
+        local status, err, detail = check_partial(settings, p, pos, input.len)
+        return status and refuse(conn, r, status, "client sent " .. err, detail)
     end
     conn.head:reset():putcdata(p + pos, stop - pos) -- what is read of it may be changed
     r.head_size = stop - pos
-    local ok, status, err = parse(r, p, pos, stop)
+    local ok, status, err, detail = parse(r, p, pos, stop)
     input:advance(stop - begin)
     if ok then
         conn.waiting = false
         return r
     end
-    return refuse(conn, r, status, err)
+    return refuse(conn, r, status, "client sent " .. err, detail)
 end
 
 -- Read the next request's head. Returns the request, or nil when the connection is to be closed.
@@ -102,9 +100,11 @@ function _M.read(conn)
         local n, err = input:fill(seconds)
         if not n or n == 0 then
             if err == "timeout" and deadline then
-                refuse(conn, r, 408, "header timed out")
+                refuse(conn, r, 408, "client timed out (110: Connection timed out) while reading client request "
+                    .. "headers")
             elseif err == "full" then
-                refuse(conn, r, 400, "header too large", parser.TOO_LARGE)
+                refuse(conn, r, 400, "client sent too large request while reading client request headers",
+                    parser.TOO_LARGE)
             end
             return nil
         end

@@ -2,11 +2,12 @@
 -- in two ways is an error, never a guess. Errors carry the status code to answer with.
 local ffi = require "ffi"
 local fields = require "server.http.fields"
+local log = require "server.log"
 local uri = require "server.http.uri"
 
 local C = ffi.C
 local ffi_string = ffi.string
-local parse_fields = fields.parse
+local parse_fields, drop_underscored = fields.parse, fields.drop_underscored
 local split_target, normalize = uri.split, uri.normalize
 local byte, find, gmatch, lower = string.byte, string.find, string.gmatch, string.lower
 local match, sub = string.match, string.sub
@@ -43,15 +44,17 @@ function _M.skip_empty_lines(p, pos, length)
     return pos
 end
 
--- Parse "METHOD SP target SP HTTP/1.x CRLF" at p[pos] into r.
+local LINE, HEADERS = " while reading client request line", " while reading client request headers"
+
+-- Parse "METHOD SP target SP HTTP/1.x CRLF" at p[pos] into r. line_max: bytes that it may have.
 -- Returns the offset of the next line, or nil, a status and what is wrong.
-local function request_line(r, p, pos)
-    local start = pos
+local function request_line(r, p, pos, line_max)
+    local begin, start = pos, pos
     while TOKEN[p[pos]] == 1 do
         pos = pos + 1
     end
     if p[pos] ~= SPACE or pos == start then
-        return nil, 400, "invalid method"
+        return nil, 400, "invalid method" .. LINE
     end
     r.method = ffi_string(p + start, pos - start)
     pos = pos + 1
@@ -60,7 +63,7 @@ local function request_line(r, p, pos)
         pos = pos + 1
     end
     if p[pos] ~= SPACE or pos == start then
-        return nil, 400, "invalid request target"
+        return nil, 400, "invalid request" .. LINE
     end
     r.request_uri = ffi_string(p + start, pos - start)
     local version = ffi_string(p + pos + 1, 10)
@@ -69,11 +72,15 @@ local function request_line(r, p, pos)
     elseif version == "HTTP/1.0\r\n" then
         r.http_minor = 0
     elseif match(version, "^HTTP/%d%.%d\r\n$") then
-        return nil, 505, "unsupported HTTP version"
+        return nil, 505, "invalid version" .. LINE
     else
-        return nil, 400, "invalid HTTP version"
+        return nil, 400, "invalid version" .. LINE
     end
-    return pos + 11
+    pos = pos + 11
+    if pos - begin > line_max then
+        return nil, 414, "too long URI" .. LINE
+    end
+    return pos
 end
 
 local host_byte_ok = "^[%w%-%._~!%$&'%(%)%*%+,;=%%]*$"
@@ -119,28 +126,29 @@ local special = {}
 
 special["host"] = function(r, value)
     if r.host_header then
-        return 400, "more than one Host"
+        return 400, 'duplicate host header: "Host: ' .. value .. '", previous value: "Host: ' .. r.host_header .. '"'
     end
     r.host_header = value
     r.host = host_of(value)
     if not r.host then
-        return 400, "invalid Host"
+        return 400, "invalid host header"
     end
 end
 
 special["content-length"] = function(r, value)
     if r.content_length or not find(value, "^%d+$") or #value > 15 then
-        return 400, "invalid Content-Length"
+        return 400, r.content_length and 'duplicate header line: "Content-Length: ' .. value .. '"'
+            or 'invalid "Content-Length" header'
     end
     r.content_length = tonumber(value)
 end
 
 special["transfer-encoding"] = function(r, value)
     if r.chunked then
-        return 400, "more than one Transfer-Encoding"
+        return 400, 'duplicate header line: "Transfer-Encoding: ' .. value .. '"'
     end
     if lower(value) ~= "chunked" then
-        return 501, "unsupported Transfer-Encoding"
+        return 501, 'unknown "Transfer-Encoding": "' .. value .. '"'
     end
     r.chunked = true
 end
@@ -164,7 +172,7 @@ end
 
 special["expect"] = function(r, value)
     if lower(value) ~= "100-continue" then
-        return 417, "unknown expectation"
+        return 417, 'unknown "Expect": "' .. value .. '"'
     end
     r.expect_continue = r.http_minor == 1
 end
@@ -183,15 +191,15 @@ local function check_fields(r)
     end
     if r.chunked then
         if r.content_length then
-            return 400, "both Transfer-Encoding and Content-Length"
+            return 400, '"Content-Length" and "Transfer-Encoding" headers at the same time'
         end
         if r.http_minor == 0 then
-            return 400, "Transfer-Encoding in an HTTP/1.0 request"
+            return 400, 'HTTP/1.0 request with "Transfer-Encoding" header'
         end
     end
     if r.http_minor == 1 then
         if not r.host_header then
-            return 400, "no Host"
+            return 400, 'HTTP/1.1 request without "Host" header'
         end
         r.keepalive = not r.connection_close
     else
@@ -203,16 +211,19 @@ local function check_target(r)
     local target = r.request_uri
     local path, args, host = split_target(target, r.method)
     if not path then
-        return r.method == "CONNECT" and 405 or 400, args
+        if r.method == "CONNECT" then
+            return 405, "CONNECT method"
+        end
+        return 400, args
     end
     if path ~= "*" then
         path = normalize(path)
         if not path then
-            return 400, "invalid path"
+            return 400, "invalid request"
         end
     end
     if r.method == "TRACE" then -- it would show a script what is secret to it
-        return 405, "TRACE request"
+        return 405, "TRACE method"
     end
     r.uri, r.args = path, args
     if host then -- only the path is the request's URI from here on, as in nginx
@@ -223,61 +234,70 @@ local function check_target(r)
         r.host_header = host
         r.host = host_of(host)
         if not r.host then
-            return 400, "invalid host in request target"
+            return 400, "invalid host in request line"
         end
     end
 end
 
--- Parse the whole head p[pos..stop) into r. Returns true, or nil, the status to answer and what is wrong.
+_M.TOO_LARGE = "Request Header Or Cookie Too Large"
+
+-- Parse the whole head p[pos..stop) into r. Returns true, or nil, the status to answer, what is wrong ("client
+-- sent …"), and what the page shall say, if not the status's reason.
 function _M.parse(r, p, pos, stop)
-    local next_line, status, err = request_line(r, p, pos)
+    local settings = r.settings
+    local line_max = settings.client_header_line_size
+    local next_line, status, err = request_line(r, p, pos, line_max)
     if not next_line then
         return nil, status, err
     end
-    local ok
-    ok, err = parse_fields(p, next_line, stop, r.headers)
+    local ok, too_long
+    ok, err, too_long = parse_fields(p, next_line, stop, r.headers, line_max)
     if not ok then
-        return nil, 400, err
+        return nil, 400, err .. HEADERS, too_long and _M.TOO_LARGE
+    end
+    if not settings.underscores_in_headers then
+        local dropped = drop_underscored(r.headers)
+        if dropped then
+            log.info('client sent invalid header line: "', dropped, '..."', HEADERS)
+        end
     end
     status, err = check_fields(r)
     if not status then
         status, err = check_target(r)
     end
     if status then
-        return nil, status, err
+        return nil, status, err .. HEADERS
     end
     return true
 end
 
-_M.TOO_LARGE = "Request Header Or Cookie Too Large"
-
 local scratch = {}
+local METHOD = "^[%w!#%$%%&'%*%+%-%.%^_`|~]"
 
--- What can be said of a head that is not all there yet, or is too large: nil, or a status, what is wrong
--- and what the page shall say (nil: the status's reason). The answer never depends on how many bytes
--- beyond the first wrong one are there. limit: bytes that a head may have.
-function _M.check_partial(p, pos, length, limit)
+-- What can be said of a head that is not all there yet, or is too large: as parse() says it, or nil. The answer
+-- never depends on how many bytes beyond the first wrong one are there.
+function _M.check_partial(settings, p, pos, length)
+    local limit, line_max = settings.client_header_size, settings.client_header_line_size
     local head = ffi_string(p + pos, min(length - pos, limit + 1))
     if head == "" or head == "\r" then -- nothing yet, or the beginning of an empty line
         return nil
-    elseif not find(head, "^[%w!#%$%%&'%*%+%-%.%^_`|~]*$") and not find(head, "^[%w!#%$%%&'%*%+%-%.%^_`|~]+ ") then
-        return 400, "invalid method"
+    elseif not find(head, METHOD .. "*$") and not find(head, METHOD .. "+ ") then
+        return 400, "invalid method" .. LINE
     end
     local line_end = find(head, "\r\n", 1, true)
     local bare = find(head, "[^\r]\n")
     if line_end and not (bare and bare < line_end) then
-        local next_line, status, err = request_line(scratch, p, pos)
+        local next_line, status, err = request_line(scratch, p, pos, line_max)
         if not next_line then
             return status, err
         end
     end
     if bare then
-        return 400, "bare LF in head"
+        return 400, "bare LF" .. HEADERS
+    elseif not line_end and #head > min(limit, line_max) then
+        return 414, "too long URI" .. LINE
     elseif length - pos > limit then
-        if not line_end then
-            return 414, "request line too long"
-        end
-        return 400, "request header too large", _M.TOO_LARGE
+        return 400, "too large request" .. HEADERS, _M.TOO_LARGE
     end
     return nil
 end

@@ -99,6 +99,7 @@ def test_durations_and_sizes_become_numbers(given: Any) -> None:
     assert settings.http.keepalive_timeout == 75
     assert settings.http.client_max_body_size == 8 << 20
     assert settings.http.client_header_size == 8192
+    assert settings.http.client_header_line_size == 4096
     assert settings.http.upstream_keepalive_timeout == 0.5
 
 
