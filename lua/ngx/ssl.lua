@@ -6,6 +6,7 @@ local cdefs = require "server.cdefs"
 local certificate = require "server.tls.certificate"
 local current = require "server.current"
 local secrets = require "server.tls.secrets"
+local showing = require "server.tls.showing"
 local ssl = require "server.tls.library"
 local trust = require "server.tls.trust"
 
@@ -41,63 +42,7 @@ local function connection_of()
     return connection
 end
 
--- Drop the certificates and keys that the configuration has given the connection. Returns true, or nil and
--- an error text.
-function _M.clear_certs()
-    local connection, err = connection_of()
-    if not connection then
-        return nil, err
-    end
-    ssl.SSL_certs_clear(connection)
-    return true
-end
-
-local function use_chain(chain, err, first, rest)
-    local connection, why = connection_of()
-    if not connection then
-        return nil, why
-    elseif not chain then
-        return nil, err
-    end
-    local failed = certificate.use_chain(connection, chain)
-    if failed then
-        return nil, failed == "empty" and "invalid certificate chain" or failed == "leaf" and first or rest
-    end
-    return true
-end
-
-local function use_key(key, err)
-    local connection, why = connection_of()
-    if not connection then
-        return nil, why
-    elseif not key then
-        return nil, err
-    elseif not certificate.use_key(connection, key) then
-        return nil, "SSL_use_PrivateKey() failed"
-    end
-    return true
-end
-
--- Show this chain (of parse_…_cert) to the client. Returns true, or nil and an error text.
-function _M.set_cert(chain)
-    return use_chain(chain, "invalid certificate chain", "SSL_use_certificate() failed",
-        "SSL_add1_chain_cert() failed")
-end
-
--- The key (of parse_…_priv_key) of the chain. Returns true, or nil and an error text.
-function _M.set_priv_key(key)
-    return use_key(key, "invalid private key")
-end
-
--- The same with DER.
-function _M.set_der_cert(der)
-    local chain = certificate.parse_der_cert(der)
-    return use_chain(chain, "d2i_X509_bio() failed", "SSL_use_certificate() failed", "SSL_add0_chain_cert() failed")
-end
-
-function _M.set_der_priv_key(der)
-    return use_key(certificate.parse_der_priv_key(der), "d2i_PrivateKey_bio() failed")
-end
+showing(_M, connection_of)
 
 -- The name that the client asks for (SNI); nil when it asks for none; nil and an error text.
 function _M.server_name()
@@ -177,17 +122,19 @@ local NAMES = {
     [_M.TLS1_2_VERSION] = "TLSv1.2", [_M.TLS1_3_VERSION] = "TLSv1.3",
 }
 
--- Its name, or nil and an error text.
+-- The name of a protocol's number, or nil and an error text.
+function _M.version_name(number)
+    local name = NAMES[number]
+    return name, not name and "unknown version" or nil
+end
+
+-- The protocol's name, or nil and an error text.
 function _M.get_tls1_version_str()
     local number, err = _M.get_tls1_version()
     if not number then
         return nil, err
     end
-    local name = NAMES[number]
-    if not name then
-        return nil, "unknown version"
-    end
-    return name
+    return _M.version_name(number)
 end
 
 -- Ask the client for a certificate (in ssl_certificate_by_lua*). clients: a chain of authorities, whose names it
@@ -245,8 +192,10 @@ function _M.get_upstream_ssl_pointer()
     local connection = r.upstream_connection
     if not connection then
         return nil, "bad upstream"
+    elseif not connection.stream.ssl then
+        return nil, "not ssl connection"
     end
-    return connection.stream.ssl or nil, not connection.stream.ssl and "not ssl connection" or nil
+    return connection.stream.ssl
 end
 
 -- The SSL * of the client's connection for other FFI code, or nil and an error text.

@@ -2,6 +2,9 @@
 -- what may run in one.
 local phases = require "server.phases"
 
+-- Phases that ngx.get_phase calls by a shorter name.
+local FULL = { ssl_cert = "ssl_certificate", proxy_ssl_cert = "proxy_ssl_certificate" }
+
 local _M = {}
 
 -- The name of a phase's context.
@@ -9,7 +12,7 @@ function _M.name(phase)
     if phase == "timer" then
         return "ngx.timer"
     end
-    return (phase == "ssl_cert" and "ssl_certificate" or phase) .. "_by_lua*"
+    return (FULL[phase] or phase) .. "_by_lua*"
 end
 
 -- The name of the context that request r runs in; r: nil outside of any request.

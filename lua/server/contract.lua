@@ -11,7 +11,8 @@ local _M = {}
 -- The phases of a request, in which handlers run.
 _M.PHASES = {
     "server_rewrite", "rewrite", "access", "precontent", "content", "balancer", "header_filter", "body_filter",
-    "log", "ssl_certificate", "ssl_client_hello", "ssl_session_fetch", "ssl_session_store",
+    "log", "proxy_ssl_certificate", "proxy_ssl_verify", "ssl_certificate", "ssl_client_hello", "ssl_session_fetch",
+    "ssl_session_store",
 }
 -- Those that belong to a server, before it is known which location answers.
 local OF_SERVER = {

@@ -76,7 +76,8 @@ class Authority:
     ) -> Certificate:
         """A certificate for `names` (host names and addresses).
 
-        common: its common name, where that is not the first of them. age: how many days ago it became valid, for 30 days. ocsp: the responder's URL.
+        common: its common name, where that is not the first of them. age: how many days ago it
+        became valid, for 30 days. ocsp: the responder's URL.
         """
         key = key or ec.generate_private_key(ec.SECP256R1())
         builder = self._builder(_name(common or names[0]), self.x509.subject, key, age)

@@ -14,7 +14,7 @@ local now = clock.now
 local run_phase = phases.run
 local read_head, framing_of = response_parser.read, response_parser.framing
 local pass, stop_pump = proxy_response.pass, proxy_response.stop_pump
-local type = type
+local type, find = type, string.find
 
 local _M = {}
 
@@ -117,7 +117,9 @@ end
 -- One try of the picked peer. Returns true when the response is out, or nil, why not (an error text or
 -- an unwanted status), and whether the request may have reached the peer.
 local function try(r, peer, fresh)
-    local connection, err = upstreams.get(peer.host, peer.port, peer.key, peer.connect_timeout, fresh)
+    local secure = proxy_request.is_secure(r) and require("server.http.upstream_tls").of(r, peer) or nil
+    local connection, err = upstreams.get(peer.host, peer.port, secure and secure.key or peer.key,
+        peer.connect_timeout, fresh, secure)
     if not connection then
         return nil, err, false
     elseif r.aborted then
@@ -145,7 +147,9 @@ local function try(r, peer, fresh)
 end
 
 local function describe(err, reached)
-    if err == "timeout" then
+    if find(err, "SSL", 1, true) then
+        return err .. " while SSL handshaking to upstream"
+    elseif err == "timeout" then
         return "upstream timed out (110: Connection timed out) while "
             .. (reached and "reading response header from upstream" or "connecting to upstream")
     elseif err == "closed" then

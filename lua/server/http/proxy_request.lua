@@ -25,7 +25,9 @@ local HOP = {
     ["content-length"] = true,
 }
 
--- proxy: {uri = "$var…", set_header = {{name, "value with $vars"}, …}}.
+local SECURE = { https = true, grpcs = true }
+
+-- proxy: {scheme = "https" or "$var…", uri = "$var…", set_header = {{name, "value with $vars"}, …}}.
 local function compile(proxy)
     local skip = {}
     for key, hop in pairs(HOP) do
@@ -48,6 +50,7 @@ local function compile(proxy)
         end
     end
     return {
+        scheme = proxy.scheme and template.compile(proxy.scheme) or nil,
         uri = proxy.uri and template.compile(proxy.uri) or nil,
         set = set, checked = {}, skip = skip, next_on = next_on, next_codes = next_codes,
     }
@@ -62,6 +65,12 @@ local function program(r)
         location.program = found
     end
     return found
+end
+
+-- Is r's upstream to be spoken to over TLS?
+function _M.is_secure(r)
+    local scheme = program(r).scheme
+    return scheme ~= nil and SECURE[scheme(r)] == true
 end
 
 -- The statuses of a response to r after which the next peer is tried (a set), or nil.

@@ -1,9 +1,12 @@
 -- Owns the connections to upstream servers: opening them, and keeping idle ones for the next request
 -- (nginx's upstream keepalive: a bound on all idle ones of a worker, the least recently used goes).
+local ffi = require "ffi"
+local clock = require "server.clock"
 local connect = require "server.connect"
 local inputs = require "server.http.input"
 local settings = require "server.settings"
 
+local monotonic = clock.monotonic
 local setmetatable = setmetatable
 
 local Connection = {}
@@ -46,13 +49,30 @@ local function forget(connection)
     unlink(connection)
 end
 
+local one_byte = ffi.new("uint8_t[1]")
+
+-- Over TLS, bytes may come that are not for us: a session ticket, say.
+local function is_quiet(stream)
+    if not stream.ssl or stream.read_deadline <= monotonic() then
+        return false
+    end
+    local n, err = stream:recv(one_byte, 1)
+    return not n and err == "again"
+end
+
 -- An idle connection got bytes, an end or its timeout: each of them ends it.
-function Connection:on_idle_event()
+function Connection:on_idle_event(stream)
+    if stream and is_quiet(stream) then
+        return
+    end
     forget(self)
     self.stream:close()
 end
 
 function Connection:close()
+    if self.secure then
+        self.secure:remember(self.stream)
+    end
     self.input:clear()
     self.stream:close()
 end
@@ -63,6 +83,9 @@ function Connection:keep(seconds, requests)
     if settings.upstream_keepalive == 0 or self.requests >= (requests or settings.upstream_keepalive_requests)
             or self.input.buffer or self.stream.hangup or self.stream.closed then
         return self:close()
+    end
+    if self.secure then
+        self.secure:remember(self.stream)
     end
     if idle_count >= settings.upstream_keepalive then
         oldest:on_idle_event()
@@ -84,9 +107,10 @@ function Connection:keep(seconds, requests)
     self.stream:set_idle(self, seconds or settings.upstream_keepalive_timeout)
 end
 
--- A connection to host:port, an idle one if there is one. seconds: how long connecting may take.
+-- A connection to host:port, an idle one if there is one. key: what connections have in common that may be taken
+-- for each other; seconds: how long connecting may take; secure: of server.http.upstream_tls, nil: plain.
 -- Returns it (its `reused` tells which), or nil and why not.
-function _M.get(host, port, key, seconds, fresh)
+function _M.get(host, port, key, seconds, fresh, secure)
     local list = not fresh and idle[key]
     if list then
         local n = #list
@@ -104,10 +128,14 @@ function _M.get(host, port, key, seconds, fresh)
     if not stream then
         return nil, err
     end
-    return setmetatable({
-        stream = stream, input = inputs.new(stream), key = key, requests = 1, reused = false,
+    local connection = setmetatable({
+        stream = stream, input = inputs.new(stream), key = key, requests = 1, reused = false, secure = nil,
         older = nil, newer = nil,
     }, Connection)
+    if secure then
+        return secure:start(connection, seconds)
+    end
+    return connection
 end
 
 -- How many connections are idle now.

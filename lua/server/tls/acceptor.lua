@@ -5,17 +5,14 @@
 local ffi = require "ffi"
 local cdefs = require "server.cdefs"
 local contexts = require "server.contexts"
-local cosocket = require "server.cosocket"
 local current = require "server.current"
-local errors = require "server.errors"
 local handshake = require "server.tls.handshake"
-local light_threads = require "server.light_threads"
 local log = require "server.log"
+local run_phase = require "server.tls.phase"
 local settings = require "server.settings"
 local sites = require "server.tls.sites"
 local ssl = require "server.tls.library"
 local sysinfo = require "server.sysinfo"
-local task = require "server.task"
 local tls_contexts = require "server.tls.context"
 local tls_streams = require "server.tls.stream"
 
@@ -26,7 +23,6 @@ local byte, sub = string.byte, string.sub
 
 local WANT_X509_LOOKUP, WANT_CLIENT_HELLO = 4, 11 -- SSL_ERROR_…
 local EXTENSION_NAME, EXTENSION_PSK = 0, 41
-local ERROR = -1
 
 -- The phases as ngx.get_phase and the error log call them.
 local PHASE_NAMES = {
@@ -61,38 +57,14 @@ local function pseudo_request(conn)
 end
 
 -- Run the server's handler of a phase, if there is one. Returns whether the handshake may go on.
-function Acceptor:run(phase)
-    local handler = self.server.outer[phase]
+function Acceptor:run(name)
+    local outer = self.server.outer
+    local handler = outer[name]
     if not handler then
         return true
     end
-    local r = self.r
-    local job = { over = false, ok = false, waiter = nil }
-    function job.cancel_wait()
-        task.kill(r.task)
-    end
-    r.phase, r.exit_code, r.settings = PHASE_NAMES[phase], nil, self.server.outer.settings
-    r.task = task.new(function()
-        handler()
-        return light_threads.join_all(r)
-    end, r, function(main, ok, err)
-        if not ok then
-            errors.report(main, "failed to run " .. phase .. "_by_lua*: ", err)
-        end
-        light_threads.kill_all(r)
-        cosocket.close_all(r)
-        job.over, job.ok = true, ok
-        if job.waiter then
-            task.wake(job.waiter)
-        end
-    end)
-    task.resume(r.task)
-    if not job.over then
-        job.waiter = current.task
-        task.wait(job)
-    end
-    r.phase = ""
-    return job.ok and r.exit_code ~= ERROR
+    self.r.settings = outer.settings
+    return run_phase(handler, self.r, PHASE_NAMES[name], name .. "_by_lua*")
 end
 
 local pointer, size = ffi.new("const unsigned char *[1]"), ffi.new("size_t[1]")

@@ -90,6 +90,11 @@ function _M.serve(ctx)
     ssl.SSL_CTX_set_alpn_select_cb(ctx, cast("void *", alpn), nil)
 end
 
+-- Have an SSL * that is a client's ask its guide when the server asks for a certificate.
+function _M.ask_certificate(connection)
+    ssl.SSL_set_cert_cb(connection, cast("void *", certificate), nil)
+end
+
 -- Have an SSL_CTX * give its secrets to the guides.
 function _M.log_keys(ctx)
     ssl.SSL_CTX_set_keylog_callback(ctx, cast("void *", key_log))

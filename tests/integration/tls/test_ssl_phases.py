@@ -31,7 +31,8 @@ def common_name(connection: socket.socket) -> str:
 def choose(certificate: Certificate) -> str:
     """Lua code that shows a certificate."""
     return (
-        f"ssl.clear_certs() assert(ssl.set_cert(assert(ssl.parse_pem_cert([[{certificate.pem}]])))) "
+        "ssl.clear_certs() "
+        f"assert(ssl.set_cert(assert(ssl.parse_pem_cert([[{certificate.pem}]])))) "
         f"assert(ssl.set_priv_key(assert(ssl.parse_pem_priv_key([[{certificate.key_pem}]]))))"
     )
 
@@ -180,7 +181,8 @@ def test_errors_of_parsing(app_server: Callable[..., Any]) -> None:
         'local ssl = require "ngx.ssl" return { content = function() '
         "ngx.say(select(2, ssl.parse_pem_cert('x'))) ngx.say(select(2, ssl.parse_der_cert(''))) "
         "ngx.say(select(2, ssl.parse_der_cert('x'))) ngx.say(select(2, ssl.parse_pem_priv_key('')))"
-        "ngx.say(select(2, ssl.parse_der_priv_key('x'))) ngx.say(select(2, ssl.cert_pem_to_der('')))"
+        "ngx.say(select(2, ssl.parse_der_priv_key('x'))) "
+        "ngx.say(select(2, ssl.cert_pem_to_der('')))"
         "ngx.say(select(2, ssl.priv_key_pem_to_der('x'))) end }"
     )
     assert server.ask().text.splitlines() == [

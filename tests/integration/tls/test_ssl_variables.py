@@ -69,7 +69,8 @@ def test_an_old_session_is_told(tls_server: Callable[..., Any], authority: Autho
         session = client.socket.session
     with server.connect(context=context, session=session) as client:
         second = read(client, ["ssl_session_id", "ssl_session_reused"])
-    assert session and first == {"ssl_session_id": session.id.hex(), "ssl_session_reused": "."}
+    assert session
+    assert first == {"ssl_session_id": session.id.hex(), "ssl_session_reused": "."}
     assert second == {"ssl_session_id": session.id.hex(), "ssl_session_reused": "r"}
 
 
