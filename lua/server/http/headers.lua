@@ -31,7 +31,7 @@ _M.lower = lower
 
 -- An empty set of fields. n: the index of the last used slot.
 function _M.new()
-    local headers = new_tab(60, 1)
+    local headers = new_tab(60, 2) -- n, and the size that a response's head has
     headers.n = 0
     return setmetatable(headers, Headers)
 end

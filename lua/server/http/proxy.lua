@@ -5,6 +5,7 @@ local phases = require "server.phases"
 local proxy_request = require "server.http.proxy_request"
 local proxy_response = require "server.http.proxy_response"
 local response_parser = require "server.http.response_parser"
+local upstream_vars = require "server.vars.upstream"
 local upstreams = require "server.http.upstreams"
 local log = require "server.log"
 
@@ -14,7 +15,7 @@ local now = clock.now
 local run_phase = phases.run
 local read_head, framing_of = response_parser.read, response_parser.framing
 local pass, stop_pump = proxy_response.pass, proxy_response.stop_pump
-local type, find = type, string.find
+local pairs, type, find = pairs, type, string.find
 
 local _M = {}
 
@@ -44,7 +45,7 @@ end
 
 local function pick_peer(r)
     local balancer = r.balancer
-    balancer.host = nil
+    balancer.host, balancer.server_name = nil, nil
     run_phase(r, "balancer")
     if not balancer.host then
         return nil
@@ -127,12 +128,11 @@ local function try(r, peer, fresh)
         return nil, "client aborted", true
     end
     r.upstream_connection = connection
-    if not r.upstream_connect_time then
-        r.upstream_connect_time = now() - r.upstream_start
-    end
+    r.upstream_connect_time = now() - r.upstream_start
     local code, framing, length, keep, nominated = await_response(r, connection, peer)
     if code and not unwanted(r, code) then
         r.upstream_header_time = now() - r.upstream_start
+        r.upstream_bytes_received = r.upstream_headers.size
         note_status(r, code)
         pass(r, connection, code, framing, length, keep, nominated)
         return true
@@ -191,8 +191,21 @@ local function client_failed(r)
     return true, answer
 end
 
+-- The present try failed and another follows: what variables tell of it goes to r.upstream_past.
+local function note_past(r)
+    r.upstream_response_time = now() - r.upstream_start
+    local past = {}
+    for field, tell in pairs(upstream_vars.rows) do
+        past[field] = tell(r)
+    end
+    r.upstream_past = past
+end
+
 -- Try one peer after the other, until a response is under way or none is left. Returns as run() does.
 local function try_peers(r)
+    r.upstream_start = now()
+    r.upstream_connect_time, r.upstream_header_time, r.upstream_response_time = nil, nil, nil
+    r.upstream_response_length, r.upstream_bytes_received, r.upstream_bytes_sent = 0, 0, 0
     local peer = pick_peer(r)
     if not peer then
         local code = r.balancer.exit_code
@@ -219,6 +232,7 @@ local function try_peers(r)
         r.upstream_response_time = now() - r.upstream_start
         return code
     end
+    note_past(r)
     local balancer = r.balancer
     balancer.more_tries = balancer.more_tries - 1
     balancer.failure = (code == 403 or code == 404) and "next" or "failed"
@@ -230,8 +244,7 @@ end
 -- or the status to answer with.
 function _M.run(r)
     r.balancer = fresh_balancer(r)
-    r.upstream_start = now()
-    r.upstream_addr, r.upstream_connect_time, r.upstream_header_time = nil, nil, nil
+    r.upstream_addr, r.upstream_past = nil, nil
     r.upstream_headers = r.received
     r.stream.request = r
     r.stream.on_hangup = on_client_hangup

@@ -40,6 +40,7 @@ local function compile(proxy)
         set[#set + 1] = name .. ": "
         set[#set + 1] = template.compile(value)
     end
+    local old = proxy.http_version == "1.0"
     local next_on, next_codes = {}, nil
     for _, condition in ipairs(proxy.next_upstream or { "error", "timeout" }) do
         next_on[condition] = true
@@ -52,6 +53,7 @@ local function compile(proxy)
     return {
         scheme = proxy.scheme and template.compile(proxy.scheme) or nil,
         uri = proxy.uri and template.compile(proxy.uri) or nil,
+        http_minor = old and 0 or 1, version = old and " HTTP/1.0\r\n" or " HTTP/1.1\r\n",
         set = set, checked = {}, skip = skip, next_on = next_on, next_codes = next_codes,
     }
 end
@@ -114,7 +116,7 @@ local function write_head(r)
     end
     r.upstream_target = target
     out:reset()
-    out:put(r.method, " ", target, " HTTP/1.1\r\n")
+    out:put(r.method, " ", target, p.version)
     local set, checked = p.set, p.checked
     for i = 1, #set, 2 do
         local value = set[i + 1](r)
@@ -166,6 +168,7 @@ local function pump_body(r, connection, seconds)
         if not ok then
             return nil, "pump_failure", err
         end
+        r.upstream_bytes_sent = r.upstream_bytes_sent + n
     end
     if framed then
         local ok, err = stream:send(cast("const uint8_t *", "0\r\n\r\n"), 5, seconds)
@@ -182,6 +185,7 @@ local function pump_file(r, connection, seconds)
     if not ok then
         return nil, err == "the file was cut" and "body_failure" or "pump_failure", err
     end
+    r.upstream_bytes_sent = r.upstream_bytes_sent + r.body_file.size
     return true
 end
 
@@ -222,9 +226,10 @@ local function start_pump(r, connection, seconds)
     return task.resume(pump)
 end
 
-local function send_out(connection, seconds)
+local function send_out(r, connection, seconds)
     local stream = connection.stream
     local pointer, size = out:ref()
+    r.upstream_bytes_sent = size
     local n, err = stream:send_some(pointer, size)
     if n == size then
         return true
@@ -238,22 +243,29 @@ end
 -- Send r's request over connection; a body that is still arriving is passed on by a task of its own
 -- (r.pump), so that an early answer is heard. Returns true, or nil and why not.
 function _M.send(r, connection, peer)
+    if r.body and r.body.chunked and program(r).http_minor == 0 then -- it knows no chunks
+        local ok, err = request_body.read(r)
+        if not ok then
+            r.body_failure = err
+            return nil, err
+        end
+    end
     write_head(r)
     local body, data = r.body, r.body_data
     if data then
         out:put("Content-Length: ", #data, "\r\n\r\n", data)
-        return send_out(connection, peer.send_timeout)
+        return send_out(r, connection, peer.send_timeout)
     elseif r.body_file then
         out:put("Content-Length: ", r.body_file.size, "\r\n\r\n")
-    elseif not body then
+    elseif not body or body.done or r.body_discarded then
         out:put(r.content_length and "Content-Length: 0\r\n\r\n" or "\r\n")
-        return send_out(connection, peer.send_timeout)
+        return send_out(r, connection, peer.send_timeout)
     elseif body.chunked then
         out:put("Transfer-Encoding: chunked\r\n\r\n")
     else
         out:put("Content-Length: ", r.content_length, "\r\n\r\n")
     end
-    local ok, err = send_out(connection, peer.send_timeout)
+    local ok, err = send_out(r, connection, peer.send_timeout)
     if ok then
         start_pump(r, connection, peer.send_timeout)
     end

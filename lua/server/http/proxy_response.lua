@@ -111,6 +111,8 @@ function _M.pass(r, connection, code, framing, length, keep, nominated)
     output.send_headers(r)
     if framing ~= "none" and length ~= 0 then
         whole = forward_body(r, connection, framing, length, r.balancer.read_timeout)
+        r.upstream_response_length = r.response_body.received
+        r.upstream_bytes_received = r.upstream_bytes_received + r.response_body.received
     end
     if _M.stop_pump(r) then
         keep = false

@@ -216,7 +216,7 @@ function _M.forget(r)
     if not body or r.body_read or body.done then
         return
     end
-    r.body_data = "" -- that is what goes to an upstream
+    r.content_length = 0
     if not body.chunked and input.buffer and input.len - input.pos >= body.left then
         body:advance(body.left)
     else

@@ -40,8 +40,8 @@ local function status_line(p, pos, stop)
     return after + 2, (a - 48) * 100 + (b - 48) * 10 + (c - 48), minor
 end
 
--- Read one response head from input into `into` (Headers). Returns a status and the minor version;
--- or nil and "timeout", "closed", "invalid header", "header too large" or an error text.
+-- Read one response head from input into `into` (Headers; its `size` becomes the head's in bytes). Returns a
+-- status and the minor version; or nil and "timeout", "closed", "invalid header", "header too large" or an error text.
 local function read(input, into, limit, seconds)
     local p = input.buffer
     if p then
@@ -53,7 +53,8 @@ local function read(input, into, limit, seconds)
             if not fields_at or not parse_fields(p, fields_at, stop, into) then
                 return nil, "invalid header"
             end
-            input:advance(stop - input.pos)
+            into.size = stop - input.pos
+            input:advance(into.size)
             return code, minor
         end
         local held = input.len - input.pos

@@ -2,7 +2,7 @@
 -- try stands in a row: "0.002, 0.001", with "-" for what a try did not come to.
 -- Source: nginx, ngx_http_upstream_module and ngx_http_proxy_module, "Embedded Variables".
 local format, gsub, lower, match = string.format, string.gsub, string.lower, string.match
-local tostring = tostring
+local pairs, tostring = pairs, tostring
 
 local get, prefixes = {}, {}
 
@@ -24,12 +24,14 @@ local function in_a_row(field, show)
         return past and past[field] .. ", " .. value or value
     end
 end
-get.upstream_connect_time = in_a_row("upstream_connect_time", seconds)
-get.upstream_header_time = in_a_row("upstream_header_time", seconds)
-get.upstream_response_time = in_a_row("upstream_response_time", seconds)
-get.upstream_response_length = in_a_row("upstream_response_length", tostring)
-get.upstream_bytes_received = in_a_row("upstream_bytes_received", tostring)
-get.upstream_bytes_sent = in_a_row("upstream_bytes_sent", tostring)
+local rows = {}
+for field, show in pairs({
+    upstream_connect_time = seconds, upstream_header_time = seconds, upstream_response_time = seconds,
+    upstream_response_length = tostring, upstream_bytes_received = tostring, upstream_bytes_sent = tostring,
+}) do
+    rows[field] = in_a_row(field, show)
+    get[field] = rows[field]
+end
 
 -- Nothing is cached here.
 function get.upstream_cache_status() return nil end
@@ -74,4 +76,5 @@ function prefixes.upstream_cookie_(name)
     end
 end
 
-return { get = get, prefixes = prefixes, unlisted = unlisted }
+-- rows: those of `get` that have a value for each try, by the field of a request that has the present one's.
+return { get = get, prefixes = prefixes, unlisted = unlisted, rows = rows }

@@ -48,7 +48,7 @@ def test_a_body_that_is_too_large_for_memory_lies_in_a_file(
     else:
         assert path.startswith(f"{spool}/")
         assert (variable, held) == (path, "0")
-        assert server.log.lines("a client request body is buffered to a temporary file " + path)
+        server.log.wait_for("a client request body is buffered to a temporary file " + path)
     server.settle()
     assert left(spool) == []
 
