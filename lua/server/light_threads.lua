@@ -50,7 +50,7 @@ local function on_done(thread, ok, result)
     local joiner = thread.joiner
     if joiner then
         joiner:cancel_wait()
-        task.wake(joiner.task, thread)
+        return task.resume(joiner.task, thread)
     end
 end
 
@@ -74,10 +74,7 @@ function _M.spawn(fn, ...)
             r.threads = r.threads or {}
             r.threads[thread] = true
         end
-        task.resume(thread)
-        if not parent.dead then
-            return task.resume(parent)
-        end
+        return task.run_before(thread, parent)
     end)
     return co
 end

@@ -54,6 +54,21 @@ local function make_ready(task, a, b, c)
     return later(run_ready, task)
 end
 
+-- Tasks that go on in turn: light threads after a coroutine.yield, and those that have spawned one.
+local TURNS_MAX = 100 -- in one round of the hub
+local turns, turns_head, turns_tail = {}, 1, 0
+local taking, turns_due = false, false
+local take_turns
+
+local function post(task)
+    turns_tail = turns_tail + 1
+    turns[turns_tail] = task
+    if not (taking or turns_due) then
+        turns_due = true
+        return later(take_turns)
+    end
+end
+
 local function after(task, ok, result)
     if ok and result == SCHED then
         local op = task.op
@@ -64,7 +79,7 @@ local function after(task, ok, result)
         task.dead = true
         return task.on_done(task, ok, result)
     end
-    return make_ready(task) -- a plain coroutine.yield of the user: let others run, then go on
+    return post(task) -- a plain coroutine.yield of the user: let others run, then go on
 end
 
 -- Run task until it waits or ends. The arguments become what its wait() returns.
@@ -80,6 +95,47 @@ local function resume(task, a, b, c)
     return after(task, ok, tag)
 end
 _M.resume = resume
+
+local function run_turns(first)
+    if first then
+        resume(first)
+    end
+    for _ = 1, TURNS_MAX do
+        if turns_head > turns_tail then
+            turns_head, turns_tail = 1, 0
+            return
+        end
+        local task = turns[turns_head]
+        turns[turns_head] = nil
+        turns_head = turns_head + 1
+        if not task.dead then
+            resume(task)
+        end
+    end
+end
+
+function take_turns(first)
+    taking, turns_due = true, false
+    local ok, err = pcall(run_turns, first)
+    taking = false
+    if turns_head <= turns_tail then
+        turns_due = true
+        later(take_turns)
+    end
+    if not ok then
+        error(err, 0)
+    end
+end
+
+-- Run task now, until it waits or ends, and other in its turn.
+function _M.run_before(task, other)
+    turns_tail = turns_tail + 1
+    turns[turns_tail] = other
+    if taking then
+        return resume(task)
+    end
+    return take_turns(task)
+end
 
 -- Suspend the running task. place:cancel_wait(task) must make place forget it.
 -- Returns what the waker passes.

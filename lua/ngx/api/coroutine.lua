@@ -3,6 +3,7 @@
 -- Must never let user code resume what only the scheduler may: light threads, entry threads, what waits.
 local current = require "server.current"
 local light_threads = require "server.light_threads"
+local phases = require "server.phases"
 local task = require "server.task"
 
 local SCHED = task.SCHED
@@ -14,6 +15,7 @@ local error, setmetatable, type = error, setmetatable, type
 -- Coroutines that the scheduler will resume: those of the user that wait, and the entry threads that user code
 -- has asked for.
 local scheduled = setmetatable({}, { __mode = "k" })
+local outer = setmetatable({}, { __mode = "k" }) -- those that wait because one that they have resumed waits
 
 -- As ngx_lua sees it: what waits runs, and so does every light thread that has not ended; one that has, and that
 -- nobody has waited for, is a "zombie".
@@ -23,25 +25,30 @@ local function status_of(co)
         return (thread.killed or thread.reaped) and "dead" or "zombie"
     end
     local status = raw_status(co)
-    return status == "suspended" and (thread or scheduled[co]) and "running" or status
+    if status == "suspended" and (thread or scheduled[co]) then
+        return outer[co] and "normal" or "running"
+    end
+    return status
 end
 
 local pass
 
-local function go_on(co, ...)
-    scheduled[co] = nil
+local function go_on(co, me, ...)
+    scheduled[co], outer[me] = nil, nil
     return pass(co, raw_resume(co, ...))
 end
 
 -- What a coroutine's resume gives: to the scheduler what is its, the rest to the user.
-function pass(co, ok, first, ...)
+function pass(co, ok, ...)
+    local first = ...
     if ok and first == SCHED then
-        scheduled[co] = true
-        return go_on(co, raw_yield(SCHED))
-    elseif not ok and first == "cannot resume non-suspended coroutine" and raw_status(co) ~= "dead" then
-        first = "cannot resume " .. raw_status(co) .. " coroutine"
+        local me = raw_running()
+        scheduled[co], outer[me] = true, true
+        return go_on(co, me, raw_yield(SCHED))
+    elseif not ok and first == "cannot resume running coroutine" and raw_status(co) == "normal" then
+        return false, "cannot resume normal coroutine"
     end
-    return ok, first, ...
+    return ok, ...
 end
 
 local function check_function(fn, name)
@@ -74,12 +81,23 @@ function coroutine.resume(co, ...)
     return resume(co, ...)
 end
 
+local FILTERS = { header_filter = true, body_filter = true }
+
+-- Where nothing waits ngx_lua leaves coroutines to Lua, which puts a position before an error that goes on.
+local function plain()
+    local r = current.request
+    return r and FILTERS[r.phase] or not r and phases.global == "init"
+end
+
 -- What a wrapped coroutine died of goes on in the one that called it; its stack is for the log.
 local function unwrap(co, ok, ...)
     if ok then
         return ...
     end
     local err = ...
+    if plain() then
+        error(err, 2)
+    end
     light_threads.remember_stack(co, err)
     return error(err, 0)
 end
