@@ -127,6 +127,15 @@ function take_turns(first)
     end
 end
 
+-- Run task in its turn: now, unless others are taking theirs.
+function _M.run_in_turn(task)
+    turns_tail = turns_tail + 1
+    turns[turns_tail] = task
+    if not taking then
+        return take_turns()
+    end
+end
+
 -- Run task now, until it waits or ends, and other in its turn.
 function _M.run_before(task, other)
     turns_tail = turns_tail + 1

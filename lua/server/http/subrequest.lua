@@ -104,7 +104,7 @@ local function start(r)
     r.task = task.new(function()
         return handler.run_subrequest(r)
     end, r, on_done)
-    return task.resume(r.task)
+    return task.run_in_turn(r.task)
 end
 
 -- Run subrequests of the running request, all at once, and wait until they have ended.
