@@ -1,36 +1,37 @@
--- Owns the entries of one in-process dictionary: the hash, the LRU order, their memory and their expiry.
+-- Owns the entries of a region: the hash, the order of use, their memory and their expiry.
 -- Must never check arguments nor know the operations that are built on entries (store.lua, lists.lua).
+-- Everything here runs under the lock and therefore must not allocate (lock.lua).
 --
--- An entry: key, value (nil for a list), size (bytes of the value), list (its items, or nil), expires
--- (monotonic ms, 0 = never), flags, and prev/next in the ring whose sentinel is `store.ring`:
--- ring.next is the most recently used one, ring.prev the least.
---
--- Where Lua allocates, a finalizer may run and delete an entry (resty.lock releases abandoned locks so):
--- nothing may be allocated between reading a link of the ring and writing it.
+-- An entry is the index of its first word (layout.lua has its fields), 0 is none. Its doubles are
+-- read through region.d, at half the index.
+local bit = require "bit"
 local clock = require "server.clock"
+local ffi = require "ffi"
+local layout = require "ngx.shdict.layout"
+local rings = require "ngx.shdict.rings"
 local slab = require "ngx.shdict.slab"
 
-local floor, ceil = math.floor, math.ceil
+local C = ffi.C
+local floor = math.floor
+local band, bor, lshift, rshift = bit.band, bit.bor, bit.lshift, bit.rshift
 local monotonic = clock.monotonic
 local alloc, free = slab.alloc, slab.free
+local link_first, unlink = rings.link_first, rings.unlink
+local STATE, HASH, CHAIN, EXPIRES, KEY = layout.STATE, layout.HASH, layout.CHAIN, layout.EXPIRES, layout.KEY
+local RING, PREV, NEXT = layout.RING, layout.PREV, layout.NEXT
+local IS_LIST, FIRST = layout.IS_LIST, layout.FIRST
 
--- What nginx spends beside key and value (bytes).
-local ENTRY_OVERHEAD, LIST_HEAD, ITEM_OVERHEAD = 68, 16, 21
-local ZONE_STATE, ZONE_LABEL = 80, 28
+ffi.cdef [[
+int pygw_shdict_compare(uintptr_t bytes, const char *text, size_t count) __asm__("memcmp");
+void pygw_shdict_write(uintptr_t to, const char *text, size_t count) __asm__("memcpy");
+]]
+
+local HALF_EXPIRES = EXPIRES / 2
+local KEY_BYTES = KEY * 4
 local MAX_EVICTIONS = 30          -- ngx_lua gives up after evicting so many for one newcomer
 local ALREADY_EXPIRED = -1        -- before any time that a clock can show
 
 local _M = { ALREADY_EXPIRED = ALREADY_EXPIRED }
-
--- An empty dictionary of `capacity` bytes.
-function _M.new(name, capacity)
-    local ring = {}
-    ring.prev, ring.next = ring, ring
-    local store = { capacity = capacity, slab = slab.new(capacity), entries = {}, ring = ring }
-    alloc(store.slab, ZONE_STATE)
-    alloc(store.slab, ZONE_LABEL + #name)
-    return store
-end
 
 -- The time in whole milliseconds; the small addend undoes the rounding of sums of seconds.
 local function now_ms()
@@ -45,125 +46,172 @@ local function expiry(ttl_ms)
     return 0
 end
 
-local function is_expired(entry)
-    local expires = entry.expires
-    return expires ~= 0 and expires <= now_ms()
+local function expires(region, entry)
+    return region.d[rshift(entry, 1) + HALF_EXPIRES]
+end
+
+local function set_expires(region, entry, at)
+    region.d[rshift(entry, 1) + HALF_EXPIRES] = at
+end
+
+local function is_expired(region, entry)
+    local at = expires(region, entry)
+    return at ~= 0 and at <= now_ms()
+end
+
+-- The type of what is in a slot: one of layout's IS_.
+local function type_of(w, slot)
+    return band(w[slot + STATE], 15)
 end
 
 -- Make an entry the most recently used one.
-local function touch(store, entry)
-    local ring = store.ring
-    if ring.next == entry then
-        return
-    end
-    local prev, next = entry.prev, entry.next
-    prev.next, next.prev = next, prev
-    local first = ring.next
-    entry.prev, entry.next = ring, first
-    first.prev, ring.next = entry, entry
-end
-
--- Bytes of the piece of memory that holds the entry itself.
-local function entry_bytes(key, size, is_list)
-    if is_list then
-        return ceil((ENTRY_OVERHEAD + #key + LIST_HEAD) / 8) * 8
-    end
-    return ENTRY_OVERHEAD + #key + size
-end
-
--- Bytes of the piece of memory that holds one list item.
-local function item_bytes(value)
-    return ITEM_OVERHEAD + (type(value) == "string" and #value or 8)
-end
-
--- Give back the memory of all items of a list.
-local function free_items(store, list)
-    for i = list.first, list.last do
-        free(store.slab, item_bytes(list[i]))
+local function touch(region, entry)
+    local w = region.w
+    if w[RING + NEXT] ~= entry then
+        unlink(w, entry)
+        link_first(w, RING, entry)
     end
 end
 
-local function remove(store, entry)
-    local list = entry.list
-    if list then
-        free_items(store, list)
+-- Give back the memory of a list's item and of those after it.
+local function free_items(region, item)
+    local w = region.w
+    while item ~= 0 do
+        local next = w[item + NEXT]
+        free(region, item)
+        item = next
     end
-    free(store.slab, entry_bytes(entry.key, entry.size, list ~= nil))
-    entry.prev.next, entry.next.prev = entry.next, entry.prev
-    store.entries[entry.key] = nil
+end
+
+-- The word that holds the first entry of a hash's bucket.
+local function bucket(region, hash)
+    return region.buckets + band(hash, region.mask)
+end
+
+-- Take an entry out of the chain of its bucket.
+local function unchain(region, entry)
+    local w = region.w
+    local after = w[entry + CHAIN]
+    local at = bucket(region, w[entry + HASH])
+    while w[at] ~= entry do
+        at = w[at] + CHAIN
+    end
+    w[at] = after
+end
+
+-- Remove an entry: once its STATE is 0 it is gone, and so are its items.
+local function remove(region, entry)
+    local w = region.w
+    local item = type_of(w, entry) == IS_LIST and w[entry + FIRST] or 0
+    w[entry + STATE] = 0
+    unchain(region, entry)
+    unlink(w, entry)
+    if item ~= 0 then
+        free_items(region, item)
+    end
+    return free(region, entry)
 end
 
 -- Remove up to two expired entries at the least recently used end (ngx_lua does so in most operations).
-local function sweep(store)
-    local ring, removed = store.ring, 0
-    for _ = 1, 2 do
-        local last = ring.prev
-        if last == ring or not is_expired(last) then
-            break
-        end
-        remove(store, last)
-        removed = removed + 1
+-- Returns how many.
+local function sweep(region)
+    local w = region.w
+    local last = w[RING + PREV]
+    if last == RING or not is_expired(region, last) then
+        return 0
     end
-    return removed
+    remove(region, last)
+    last = w[RING + PREV]
+    if last == RING or not is_expired(region, last) then
+        return 1
+    end
+    remove(region, last)
+    return 2
 end
 
 -- Remove the least recently used entry, expired or not, then up to two expired ones.
 -- Returns how many went.
-local function evict(store)
-    local last = store.ring.prev
-    if last == store.ring then
+local function evict(region)
+    local last = region.w[RING + PREV]
+    if last == RING then
         return 0
     end
-    remove(store, last)
-    return 1 + sweep(store)
+    remove(region, last)
+    return 1 + sweep(region)
 end
 
--- Add an entry, evicting others if memory is short and `safe` is false.
--- Returns the entry (nil: no memory), and whether others were evicted.
-local function insert(store, key, value, size, list, safe)
-    local bytes, forcible = entry_bytes(key, size, list ~= nil), false
-    local found = alloc(store.slab, bytes)
-    if not found and not safe then
-        for _ = 1, MAX_EVICTIONS do
-            if evict(store) == 0 then
-                break
-            end
-            forcible = true
-            found = alloc(store.slab, bytes)
-            if found then
-                break
-            end
+local function alloc_by_force(region, bytes)
+    for _ = 1, MAX_EVICTIONS do
+        if evict(region) == 0 then
+            break
+        end
+        local slot = alloc(region, bytes)
+        if slot ~= 0 then
+            return slot, true
         end
     end
-    if not found then
-        return nil, forcible
+    return 0, true
+end
+
+-- Take memory for an entry of so many bytes (as nginx counts them), evicting others if it is short and `safe`
+-- is false. Returns the slot (0: no memory), and whether others were evicted.
+local function room(region, bytes, safe)
+    local slot = alloc(region, bytes)
+    if slot ~= 0 then
+        return slot, false
     end
-    local ring = store.ring
-    local entry = {
-        key = key, value = value, size = size, list = list, expires = 0, flags = 0, prev = ring, next = ring,
-    }
-    local first = ring.next  -- read after the allocation above, see the head of this file
-    entry.next, first.prev, ring.next = first, entry, entry
-    store.entries[key] = entry
-    return entry, forcible
+    if safe or region.w[RING + PREV] == RING then
+        return 0, false
+    end
+    return alloc_by_force(region, bytes)
+end
+
+-- Make an entry of a slot whose value, EXPIRES and FLAGS are in place: once its STATE is set it is there.
+local function publish(region, slot, kind, key, hash)
+    local w, length = region.w, #key
+    C.pygw_shdict_write(region.base + slot * 4 + KEY_BYTES, key, length)
+    w[slot + HASH] = hash
+    w[slot + STATE] = bor(kind, lshift(length, 4))
+    local at = bucket(region, hash)
+    w[slot + CHAIN] = w[at]
+    w[at] = slot
+    return link_first(w, RING, slot)
+end
+
+-- The entry of this key among those of a chain. A tail call, for the first is most often the one.
+local function seek(w, base, entry, key, hash)
+    if entry == 0 then
+        return 0
+    end
+    if w[entry + HASH] == hash and rshift(w[entry + STATE], 4) == #key
+        and C.pygw_shdict_compare(base + entry * 4 + KEY_BYTES, key, #key) == 0 then
+        return entry
+    end
+    return seek(w, base, w[entry + CHAIN], key, hash)
+end
+
+-- Find an entry, without a thought of its age. Returns it or 0.
+local function peek(region, key, hash)
+    local w = region.w
+    return seek(w, region.base, w[bucket(region, hash)], key, hash)
 end
 
 -- Find an entry as the operations of ngx_lua do: the live one becomes the most recently used.
--- Returns the entry or nil, and whether it has expired.
-local function find(store, key)
-    local entry = store.entries[key]
-    if not entry then
-        return nil, false
+-- Returns the entry or 0, and whether it has expired.
+local function find(region, key, hash)
+    local entry = peek(region, key, hash)
+    if entry == 0 then
+        return 0, false
     end
-    if is_expired(entry) then
+    if is_expired(region, entry) then
         return entry, true
     end
-    touch(store, entry)
+    touch(region, entry)
     return entry, false
 end
 
-_M.now_ms, _M.expiry, _M.is_expired = now_ms, expiry, is_expired
-_M.touch, _M.remove, _M.sweep, _M.evict, _M.insert, _M.find = touch, remove, sweep, evict, insert, find
-_M.item_bytes, _M.free_items = item_bytes, free_items
+_M.now_ms, _M.expiry, _M.expires, _M.set_expires, _M.is_expired = now_ms, expiry, expires, set_expires, is_expired
+_M.type_of, _M.touch, _M.remove, _M.sweep, _M.evict = type_of, touch, remove, sweep, evict
+_M.room, _M.publish, _M.find, _M.peek, _M.bucket, _M.free_items = room, publish, find, peek, bucket, free_items
 
 return _M

@@ -2,11 +2,12 @@
 -- lua_shared_dict does. Must never be called while requests run: dictionaries are declared at start-up.
 local list_methods = require "ngx.shdict.list_methods"
 local methods = require "ngx.shdict.methods"
-local store = require "ngx.shdict.store"
+local region = require "ngx.shdict.region"
 
 local error, pairs, setmetatable, type = error, pairs, setmetatable, type
 
 local MIN_SIZE = 12288            -- below, nginx has no room for a dictionary's own state
+local MAX_SIZE = 2 ^ 32           -- words are counted in 31 bits
 
 local shared = {}
 local index = {}
@@ -19,18 +20,35 @@ local metatable = { __index = index }
 
 local _M = { shared = shared }
 
--- Make ngx.shared[name], of `size` bytes (12 KiB at least). Declaring it again with the same size keeps
--- its contents; with another size it is an error.
-function _M.declare(name, size)
+local function check(name, size)
     if type(name) ~= "string" or name == "" then
-        error('invalid lua shared dict name "' .. tostring(name) .. '"', 2)
+        error('invalid lua shared dict name "' .. tostring(name) .. '"', 3)
     end
     if type(size) ~= "number" or size < MIN_SIZE then
-        error('invalid lua shared dict size "' .. tostring(size) .. '" of "' .. name .. '": at least 12288 bytes', 2)
+        error('invalid lua shared dict size "' .. tostring(size) .. '" of "' .. name .. '": at least 12288 bytes', 3)
     end
+    if size > MAX_SIZE then
+        error('invalid lua shared dict size "' .. size .. '" of "' .. name .. '": at most 4 GiB', 3)
+    end
+end
+
+-- Make ngx.shared[name], of `size` bytes (12 KiB at least). fd: the file (memfd) of a dictionary that
+-- processes share; without it, it is this Lua VM's own. Declaring it again with the same size keeps its contents;
+-- with another size it is an error.
+function _M.declare(name, size, fd)
+    check(name, size)
     local dict = shared[name]
     if not dict then
-        dict = setmetatable({ store.new(name, size) }, metatable)
+        local found, err
+        if fd then
+            found, err = region.shared(name, size, fd)
+        else
+            found, err = region.private(name, size)
+        end
+        if not found then
+            error('lua_shared_dict "' .. name .. '": ' .. err, 2)
+        end
+        dict = setmetatable({ found }, metatable)
         shared[name] = dict
     elseif dict:capacity() ~= size then
         error('lua_shared_dict "' .. name .. '" is already defined with size ' .. dict:capacity(), 2)

@@ -1,7 +1,8 @@
 -- Owns the list methods of ngx.shared.DICT: their arguments, returns and error strings, as ngx_lua's C
 -- functions of these names have them (they count their arguments, unlike the other methods).
 -- Must never know how a dictionary is stored.
-local store = require "ngx.shdict.store"
+local lists = require "ngx.shdict.lists"
+local region = require "ngx.shdict.region"
 
 local error, select, type = error, select, type
 
@@ -15,7 +16,7 @@ local function checked(method, wanted, dict, ...)
         error("expecting " .. wanted .. " arguments, but only seen " .. given, 3)
     end
     local found = type(dict) == "table" and dict[1]
-    if not found then
+    if not region.is_region(found) then
         error('bad "zone" argument', 3)
     end
     local key = ...
@@ -44,10 +45,12 @@ local function pusher(method, left)
         end
         local _, value = ...
         local kind = type(value)
-        if kind ~= "string" and kind ~= "number" then
-            return nil, "bad value type"
+        if kind == "string" then
+            return lists.push(into, key, lists.STRING, value, left)
+        elseif kind == "number" then
+            return lists.push(into, key, lists.NUMBER, value, left)
         end
-        return store.push(into, key, value, left)
+        return nil, "bad value type"
     end
 end
 
@@ -57,7 +60,7 @@ local function popper(method, left)
         if not from then
             return nil, key
         end
-        return store.pop(from, key, left)
+        return lists.pop(from, key, left)
     end
 end
 
@@ -74,7 +77,7 @@ function _M.llen(dict, ...)
     if not from then
         return nil, key
     end
-    return store.llen(from, key)
+    return lists.llen(from, key)
 end
 
 return _M

@@ -1,13 +1,18 @@
 -- Owns the methods of ngx.shared.DICT: their arguments, returns and error strings, as the ngx_lua
 -- documentation and lua-resty-core have them. Must never know how a dictionary is stored: that is
--- store.lua's, which a dictionary holds as its element 1.
+-- the business of store.lua and survey.lua, which know the region that a dictionary holds as its element 1.
 local bit = require "bit"
+local region = require "ngx.shdict.region"
 local store = require "ngx.shdict.store"
+local survey = require "ngx.shdict.survey"
 
 local error, select, tonumber, tostring, type = error, select, tonumber, tostring, type
 local floor, ceil = math.floor, math.ceil
 local tobit = bit.tobit
+local is_region = region.is_region
 local SET, ADD, REPLACE = store.SET, store.ADD, store.REPLACE
+local STRING, NUMBER, BOOLEAN = store.STRING, store.NUMBER, store.BOOLEAN
+local NUMBER_BYTES, BOOLEAN_BYTES = 8, 1   -- as nginx counts them
 
 local MAX_KEY = 65535
 local DEFAULT_KEYS = 1024
@@ -16,7 +21,7 @@ local _M = {}
 
 local function storage(dict)
     local found = type(dict) == "table" and dict[1]
-    if not found then
+    if not is_region(found) then
         error('bad "zone" argument', 3)
     end
     return found
@@ -80,11 +85,15 @@ local function put(dict, key, value, exptime, flags, mode, safe)
         store.delete(into, key)
         return true, nil, false
     end
-    local kind = type(value)
-    if kind ~= "string" and kind ~= "number" and kind ~= "boolean" then
-        return nil, "bad value type"
+    local kind, ttl = type(value), milliseconds(exptime)
+    if kind == "string" then
+        return store.put(into, key, STRING, value, #value, ttl, flags, mode, safe)
+    elseif kind == "number" then
+        return store.put(into, key, NUMBER, value, NUMBER_BYTES, ttl, flags, mode, safe)
+    elseif kind == "boolean" then
+        return store.put(into, key, BOOLEAN, value and 1 or 0, BOOLEAN_BYTES, ttl, flags, mode, safe)
     end
-    return store.put(into, key, value, milliseconds(exptime), flags, mode, safe)
+    return nil, "bad value type"
 end
 
 -- set, safe_set, add, safe_add, replace: (key, value[, exptime[, flags]])
@@ -239,7 +248,7 @@ end
 
 -- Expire everything; the memory is given back as it is needed, or by flush_expired.
 function _M.flush_all(dict)
-    store.flush_all(storage(dict))
+    survey.flush_all(storage(dict))
 end
 
 -- The optional count of flush_expired and get_keys, checked as luaL_checkint does.
@@ -261,22 +270,22 @@ end
 
 -- Remove expired entries, at most `limit` (0 or none: all). Returns how many were removed.
 function _M.flush_expired(dict, ...)
-    return store.flush_expired(storage(dict), checked_limit("flush_expired", 0, ...))
+    return survey.flush_expired(storage(dict), checked_limit("flush_expired", 0, ...))
 end
 
 -- The keys, least recently used first, at most `limit` (default 1024, 0 = all).
 function _M.get_keys(dict, ...)
-    return store.keys(storage(dict), checked_limit("get_keys", DEFAULT_KEYS, ...))
+    return survey.keys(storage(dict), checked_limit("get_keys", DEFAULT_KEYS, ...))
 end
 
 -- The size in bytes that it was declared with.
 function _M.capacity(dict)
-    return store.capacity(storage(dict))
+    return survey.capacity(storage(dict))
 end
 
 -- Bytes in wholly free pages: 0 does not mean that nothing more fits.
 function _M.free_space(dict)
-    return store.free_space(storage(dict))
+    return survey.free_space(storage(dict))
 end
 
 return _M

@@ -1,0 +1,88 @@
+-- Owns the two operations on a lock word that LuaJIT has no instruction for, as machine code: a function
+-- in a C library that does the same costs more than all the rest of an operation on a dictionary.
+-- Must never know what is locked. What differs between processors stands here and nowhere else.
+local ffi = require "ffi"
+
+local C = ffi.C
+
+pcall(ffi.cdef, [[
+void *mmap(void *address, size_t length, int protection, int flags, int fd, long offset);
+int mprotect(void *address, size_t length, int protection);
+]])
+
+local PAGE = 4096
+local READ, WRITE, EXEC = 1, 2, 4
+local PRIVATE_ANONYMOUS = 0x22
+local RELEASE_AT = 128            -- of the page
+
+-- acquire(word, mine, spins): while the word is 0 make it `mine` in one step; look at it `spins` times more
+-- while it is not. release(word, value): store it after everything stored before.
+local CODE = {
+    x64 = {
+        acquire = {
+            0x31, 0xc0,                                 -- again: xor eax, eax
+            0xf0, 0x0f, 0xb1, 0x37,                     --        lock cmpxchg [rdi], esi
+            0x75, 0x01,                                 --        jne taken
+            0xc3,                                       --        ret
+            0xff, 0xca,                                 -- taken: dec edx
+            0x78, 0x0a,                                 --        js over
+            0xf3, 0x90,                                 --        pause
+            0x8b, 0x07,                                 --        mov eax, [rdi]
+            0x85, 0xc0,                                 --        test eax, eax
+            0x75, 0xf4,                                 --        jne taken
+            0xeb, 0xe9,                                 --        jmp again
+            0xc3,                                       -- over:  ret
+        },
+        release = {
+            0x89, 0x37,                                 --        mov [rdi], esi
+            0xc3,                                       --        ret
+        },
+    },
+    arm64 = {
+        acquire = {
+            0x03, 0xfc, 0x5f, 0x88,                     -- again: ldaxr w3, [x0]
+            0xa3, 0x00, 0x00, 0x35,                     --        cbnz w3, taken
+            0x01, 0x7c, 0x04, 0x88,                     --        stxr w4, w1, [x0]
+            0xa4, 0xff, 0xff, 0x35,                     --        cbnz w4, again
+            0x00, 0x00, 0x80, 0x52,                     --        mov w0, #0
+            0xc0, 0x03, 0x5f, 0xd6,                     --        ret
+            0x42, 0x04, 0x00, 0x71,                     -- taken: subs w2, w2, #1
+            0xa4, 0x00, 0x00, 0x54,                     --        b.mi over
+            0x3f, 0x20, 0x03, 0xd5,                     --        yield
+            0x03, 0x00, 0x40, 0xb9,                     --        ldr w3, [x0]
+            0x83, 0xff, 0xff, 0x35,                     --        cbnz w3, taken
+            0xf5, 0xff, 0xff, 0x17,                     --        b again
+            0xe0, 0x03, 0x03, 0x2a,                     -- over:  mov w0, w3
+            0xc0, 0x03, 0x5f, 0xd6,                     --        ret
+        },
+        release = {
+            0x01, 0xfc, 0x9f, 0x88,                     --        stlr w1, [x0]
+            0xc0, 0x03, 0x5f, 0xd6,                     --        ret
+        },
+    },
+}
+
+local code = CODE[jit.arch] or error("shared dictionaries know no lock for " .. jit.arch)
+local page = C.mmap(nil, PAGE, READ + WRITE, PRIVATE_ANONYMOUS, -1, 0)
+local bytes = ffi.cast("uint8_t *", page)
+if ffi.cast("intptr_t", page) == -1 then
+    error("cannot map a page for the lock of shared dictionaries: errno " .. ffi.errno())
+end
+for i, byte in ipairs(code.acquire) do
+    bytes[i - 1] = byte
+end
+for i, byte in ipairs(code.release) do
+    bytes[RELEASE_AT + i - 1] = byte
+end
+if C.mprotect(page, PAGE, READ + EXEC) ~= 0 then
+    error("the system forbids new machine code, which shared dictionaries need: errno " .. ffi.errno())
+end
+
+return {
+    -- acquire(address, mine, spins): mine is not 0. Returns 0 when the word was 0 and is `mine` now, else what
+    -- it was at last.
+    acquire = ffi.cast("int (*)(uintptr_t, int, int)", bytes),
+
+    -- release(address, value).
+    release = ffi.cast("void (*)(uintptr_t, int)", bytes + RELEASE_AT),
+}

@@ -1,0 +1,187 @@
+-- Owns the lock of a region, which survives the death of its holder at any moment, and the errors of what
+-- runs under it. Must never know what an entry is.
+--
+-- The lock is a word: FREE, or the slot number of who holds it. Each process holds, for as long as it lives,
+-- the mutex of its slot, a robust one, of which the kernel tells when its owner has died. So the fast path is
+-- one compare-and-swap and one store; only who has waited in vain asks for the mutex of the holder. To get
+-- it means that the holder is no more and that nobody else is mending what it left: mend, take the lock,
+-- let go of the mutex.
+--
+-- What runs under the lock must not allocate in Lua, not even in the interpreter: strings are copied to and fro
+-- outside, addresses are numbers, C functions return none or an int. Even so LuaJIT may run a finalizer there, when
+-- it leaves a trace. If that asks for the same dictionary, what it wants is done after the operation that it
+-- interrupts; it is told nothing. An error under the lock (Lua's stack may be full) leaves the lock POISONED, which
+-- the next one treats as a holder that has died.
+local atomic = require "ngx.shdict.atomic"
+local ffi = require "ffi"
+local layout = require "ngx.shdict.layout"
+local repair = require "ngx.shdict.repair"
+
+local C = ffi.C
+local error, ipairs, min, pcall, select, unpack = error, ipairs, math.min, pcall, select, unpack
+local acquire, release = atomic.acquire, atomic.release
+local LOCK, MUTEXES, SLOTS = layout.LOCK, layout.MUTEXES, layout.SLOTS
+
+ffi.cdef [[
+int pygw_shdict_attr_init(void *attribute) __asm__("pthread_mutexattr_init");
+int pygw_shdict_attr_shared(void *attribute, int shared) __asm__("pthread_mutexattr_setpshared");
+int pygw_shdict_attr_robust(void *attribute, int robust) __asm__("pthread_mutexattr_setrobust");
+int pygw_shdict_mutex_init(uintptr_t mutex, const void *attribute) __asm__("pthread_mutex_init");
+int pygw_shdict_mutex_trylock(uintptr_t mutex) __asm__("pthread_mutex_trylock");
+int pygw_shdict_mutex_unlock(uintptr_t mutex) __asm__("pthread_mutex_unlock");
+int pygw_shdict_mutex_consistent(uintptr_t mutex) __asm__("pthread_mutex_consistent");
+int pygw_shdict_yield(void) __asm__("sched_yield");
+int pygw_shdict_usleep(unsigned int microseconds) __asm__("usleep");
+]]
+
+local FREE, POISONED, FIRST_SLOT = 0, 1, 2
+local EOWNERDEAD = 130
+local MUTEX_BYTES = 64            -- pthread_mutex_t has 40 (x86-64) or 48 (aarch64)
+local SPINS = 1000                -- some tens of microseconds: far longer than most operations
+local YIELDS = 10                 -- then sleep between two looks
+local SLEEP_FIRST, SLEEP_MOST = 20, 1000 -- microseconds
+
+local _M = {}
+
+local function mutex(region, slot)
+    return region.base + MUTEXES * 4 + slot * MUTEX_BYTES
+end
+
+-- Try to get the mutex of a slot: only when nobody alive holds it.
+local function try(region, slot)
+    local result = C.pygw_shdict_mutex_trylock(mutex(region, slot))
+    return result == 0 or result == EOWNERDEAD
+end
+
+-- Make a mutex usable, whoever died with it. (It is an error, of no effect, when nobody has.)
+local function confirm(region, slot)
+    C.pygw_shdict_mutex_consistent(mutex(region, slot))
+end
+
+local function let_go(region, slot)
+    confirm(region, slot)
+    C.pygw_shdict_mutex_unlock(mutex(region, slot))
+end
+
+-- Mend the region if `slot`, whose mutex is ours, holds the lock, and make `holder` the one that does.
+-- Returns whether it did. Raises what repair raises; then nothing has changed hands.
+local function succeed(region, slot, holder)
+    if region.w[LOCK] ~= slot then
+        return false
+    end
+    repair(region)
+    release(region.lock, holder)
+    return true
+end
+
+local function inherit(region, owner)
+    local ok, inherited = pcall(succeed, region, owner, region.me)
+    let_go(region, owner)
+    if not ok then
+        error(inherited, 0)
+    end
+    return inherited
+end
+
+local function wait(round)
+    if round <= YIELDS then
+        return C.pygw_shdict_yield()
+    end
+    return C.pygw_shdict_usleep(min(SLEEP_FIRST * (round - YIELDS), SLEEP_MOST))
+end
+
+local function get(region, owner)
+    for round = 1, math.huge do
+        if owner == region.me then -- an error of ours, so late that not even POISONED could be stored
+            return repair(region)
+        end
+        if (owner == POISONED or region.joined) and try(region, owner) and inherit(region, owner) then
+            return
+        end
+        wait(round)
+        owner = acquire(region.lock, region.me, SPINS)
+        if owner == FREE then
+            return
+        end
+    end
+end
+
+-- Get the lock that `owner` has not let go of while we spun.
+local function contend(region, owner)
+    local ok, err = pcall(get, region, owner)
+    if not ok then
+        region.busy = false
+        error(err, 0)
+    end
+end
+
+-- We are in a finalizer, in the middle of an operation of this VM on this region.
+local function defer(region, ...)
+    region.deferred = region.deferred or {}
+    table.insert(region.deferred, { n = select("#", ...), ... })
+end
+
+local function run_deferred(region)
+    local calls = region.deferred
+    region.deferred = false
+    for _, call in ipairs(calls) do
+        _M.locked(region, unpack(call, 1, call.n))
+    end
+end
+
+-- Run operation(region, ...) under the lock and return what it returns, four values at most. It must not allocate
+-- (see above). Raises what it raises.
+function _M.locked(region, operation, ...)
+    local owner = acquire(region.lock, region.me, SPINS)
+    if owner ~= FREE then
+        if region.busy then
+            return defer(region, operation, ...)
+        end
+        region.busy = true
+        contend(region, owner)
+    end
+    region.busy = true
+    local ok, a, b, c, d = pcall(operation, region, ...)
+    region.busy = false               -- must need no room on the stack, which may be full
+    if not ok then
+        release(region.lock, POISONED)
+        return error(a, 0)
+    end
+    release(region.lock, FREE)
+    if region.deferred then
+        run_deferred(region)
+    end
+    return a, b, c, d
+end
+
+-- Make the lock of a new region, free. shared: whether other processes will join it.
+function _M.init(region, shared)
+    local attribute = ffi.new("uint64_t[4]")
+    C.pygw_shdict_attr_init(attribute)
+    C.pygw_shdict_attr_shared(attribute, 1)
+    C.pygw_shdict_attr_robust(attribute, 1)
+    for slot = POISONED, shared and SLOTS - 1 or POISONED do
+        C.pygw_shdict_mutex_init(mutex(region, slot), attribute)
+    end
+    region.w[LOCK] = FREE
+end
+
+-- Take a slot in a region that other processes use too. Returns true, or nil and an error when none is left.
+function _M.join(region)
+    for slot = FIRST_SLOT, SLOTS - 1 do
+        if try(region, slot) then
+            succeed(region, slot, FREE)
+            confirm(region, slot)
+            region.me, region.joined, region.busy, region.deferred = slot, true, false, false
+            return true
+        end
+    end
+    return nil, "too many processes share the dictionary"
+end
+
+-- Use a region that is this Lua VM's alone.
+function _M.own(region)
+    region.me, region.joined, region.busy, region.deferred = FIRST_SLOT, false, false, false
+end
+
+return _M

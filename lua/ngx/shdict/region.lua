@@ -1,0 +1,160 @@
+-- Owns the regions of memory of dictionaries: mapping and formatting them. Must never read what they hold.
+--
+-- A region is a table: w and d, the memory as 32-bit integers and as doubles; base, its address as a number;
+-- lock, the address of the lock word; size, what was declared; descriptors, buckets, pages, last, mask, as
+-- layout.geometry gives them; hashes; me and joined, which are lock.lua's.
+local ffi = require "ffi"
+local hashes = require "ngx.shdict.hashes"
+local layout = require "ngx.shdict.layout"
+local lock = require "ngx.shdict.lock"
+local rings = require "ngx.shdict.rings"
+local slab = require "ngx.shdict.slab"
+
+local C = ffi.C
+local cast = ffi.cast
+local type = type
+local MAGIC, RING, CLASSES = layout.MAGIC, layout.RING, layout.CLASSES
+
+ffi.cdef [[
+void *pygw_shdict_map(void *address, size_t length, int protection, int flags, int fd, long offset)
+    __asm__("mmap");
+int pygw_shdict_truncate(int fd, long length) __asm__("ftruncate");
+int pygw_shdict_lockf(int fd, int command, long length) __asm__("lockf");
+int pygw_shdict_random(void *bytes, size_t length, unsigned int flags) __asm__("getrandom");
+]]
+
+local READ_WRITE = 3
+local SHARED, PRIVATE_ANONYMOUS = 0x01, 0x22
+local F_ULOCK, F_LOCK = 0, 1
+local EINTR = 4
+local FORMATTED = 0x70796777      -- changes with the layout
+
+local KIND = {}
+
+local _M = {}
+
+-- Whether a value is a region, whatever Lua code hands in.
+function _M.is_region(value)
+    return type(value) == "table" and value.kind == KIND
+end
+
+local function failed(what)
+    return nil, "cannot " .. what .. ": errno " .. ffi.errno()
+end
+
+local function map(bytes, fd)
+    local flags = fd and SHARED or PRIVATE_ANONYMOUS
+    local memory = C.pygw_shdict_map(nil, bytes, READ_WRITE, flags, fd or -1, 0)
+    if cast("intptr_t", memory) == -1 then
+        return failed("map " .. bytes .. " bytes for a shared dictionary")
+    end
+    return memory
+end
+
+-- Take what nginx takes for itself of a new zone.
+local function reserve(region, bytes)
+    local slot = slab.alloc(region, bytes)
+    if slot == 0 then
+        return nil, "too small a shared dictionary"
+    end
+    region.w[slot + layout.STATE] = layout.IS_RESERVED
+    return true
+end
+
+-- Make an empty dictionary of a region whose words are all 0.
+local function format(region, shared)
+    local w = region.w
+    C.pygw_shdict_random(w + layout.SEED, 8, 0)
+    lock.init(region, shared)
+    rings.init(w, RING)
+    rings.init(w, layout.RUNS)
+    for shift = layout.MIN_SHIFT, layout.MAX_SHIFT do
+        rings.init(w, CLASSES + shift * layout.DESCRIPTOR_WORDS)
+    end
+    slab.init(region)
+    local ok, err = reserve(region, layout.ZONE_STATE)
+    if ok then
+        ok, err = reserve(region, layout.ZONE_LABEL + #region.name)
+    end
+    if not ok then
+        return nil, err
+    end
+    w[MAGIC] = FORMATTED
+    return true
+end
+
+local function describe(name, size, memory)
+    local region = layout.geometry(size)
+    region.kind, region.name, region.size = KIND, name, size
+    region.w, region.d = cast("int32_t *", memory), cast("double *", memory)
+    region.base = tonumber(cast("uintptr_t", memory))
+    region.lock = region.base + layout.LOCK * 4
+    return region
+end
+
+local function ready(region, shared)
+    if region.w[MAGIC] ~= FORMATTED then
+        local ok, err = format(region, shared)
+        if not ok then
+            return nil, err
+        end
+    end
+    region.hashes = hashes.new(region.w[layout.SEED], region.w[layout.SEED + 1])
+    return region
+end
+
+-- A region of this Lua VM's own. It stays until the process ends: finalizers that run when the VM is closed may
+-- still use it.
+function _M.private(name, size)
+    local memory, err = map(layout.geometry(size).bytes)
+    if not memory then
+        return nil, err
+    end
+    local region = describe(name, size, memory)
+    lock.own(region)
+    return ready(region, false)
+end
+
+-- Hold the file's lock, so that one process only formats it. (A process that dies lets go of it.)
+local function exclusively(fd)
+    while C.pygw_shdict_lockf(fd, F_LOCK, 0) ~= 0 do
+        if ffi.errno() ~= EINTR then
+            return failed("lock the file of a shared dictionary")
+        end
+    end
+    return true
+end
+
+local function open(name, size, fd)
+    local bytes = layout.geometry(size).bytes
+    if C.pygw_shdict_truncate(fd, bytes) ~= 0 then
+        return failed("make room for a shared dictionary")
+    end
+    local memory, err = map(bytes, fd)
+    if not memory then
+        return nil, err
+    end
+    local region
+    region, err = ready(describe(name, size, memory), true)
+    if not region then
+        return nil, err
+    end
+    local ok
+    ok, err = lock.join(region)
+    return ok and region, err
+end
+
+-- The region in a file (memfd) that other processes may have open too. fd: stays the caller's; the file is
+-- empty, or one that was opened here with the same size. Returns the region, or nil and an error.
+function _M.shared(name, size, fd)
+    local ok, err = exclusively(fd)
+    if not ok then
+        return nil, err
+    end
+    local region
+    region, err = open(name, size, fd)
+    C.pygw_shdict_lockf(fd, F_ULOCK, 0)
+    return region, err
+end
+
+return _M
