@@ -9,6 +9,7 @@ return {
     client_max_body_size = 0,
     root = "html", -- where $document_root and $request_filename are, also relative to the prefix
     transform_underscores_in_response_headers = true,
+    if_modified_since = "exact", -- or "before" or "off": of If-Modified-Since, for what content handlers make
     client_body_buffer_size = 16384, -- what is larger lies in a file once it is read
     client_body_temp_path = "", -- a directory, also relative to the prefix; "": the system's for such files
     client_body_in_file_only = "off", -- "on" and "clean": every body that is read lies in a file

@@ -1,10 +1,12 @@
 -- Owns the part of ngx.req that is about the request's fields. Source: the ngx_lua documentation, and
 -- lua-resty-core, whose words its errors are.
+local conditional = require "server.http.conditional"
 local headers = require "server.http.headers"
+local request_body = require "server.http.request_body"
 local running = require "ngx.api.running"
 
 local clean, clean_name, lower = headers.clean, headers.clean_name, headers.lower
-local error, tostring, type = error, tostring, type
+local error, ipairs, tonumber, tostring, type = error, ipairs, tonumber, tostring, type
 local find, gsub, lower_text, match = string.find, string.gsub, string.lower, string.match
 
 local _M = {}
@@ -37,8 +39,19 @@ function effects.host(r, value)
     return true
 end
 
-effects["content-length"] = function(_, value)
-    return not value or find(value, "^%d+$")
+effects["content-length"] = function(r, value)
+    if value and not find(value, "^%d+$") then
+        return nil
+    end
+    request_body.set_length(r, tonumber(value))
+    return true
+end
+
+for _, key in ipairs(conditional.FIELDS) do
+    effects[key] = function(r)
+        r.conditional = true
+        return true
+    end
 end
 
 local function set_one(r, key, name, value, override, level)

@@ -26,12 +26,14 @@ for byte = 0, 255 do
 end
 
 -- Make a body anew: one that arrives on input. framing: "length" (then length is its size in bytes),
--- "chunked" or "close". left: bytes left of the body or of the present chunk. Returns the body.
+-- "chunked" or "close". left: bytes left of the body or of the present chunk; behind: those that follow a
+-- body that was shortened. Returns the body.
 local function reset(self, input, framing, length)
     self.input = input
     self.chunked = framing == "chunked"
     self.until_close = framing == "close"
     self.left = framing == "length" and length or framing == "close" and huge or 0
+    self.behind = 0
     self.first_chunk = true
     self.done = framing == "length" and length == 0
     self.trailers = nil
@@ -204,6 +206,21 @@ function Body:advance(n)
     self.left = left
     if left == 0 and not self.chunked then
         self.done = true
+    end
+end
+
+-- Let the body, of a known length, end after n more bytes at most; what follows is still there for rest().
+function Body:shorten(n)
+    if n < self.left then
+        self.behind = self.behind + self.left - n
+        self.left, self.done = n, n == 0
+    end
+end
+
+-- Go on behind the end that shorten() made.
+function Body:rest()
+    if self.behind > 0 then
+        self.left, self.behind, self.done = self.left + self.behind, 0, false
     end
 end
 

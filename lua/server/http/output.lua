@@ -1,5 +1,6 @@
 -- Owns the way of a response to the client: header filter, body filter, framing. Small pieces are
 -- gathered, as nginx postpones them, and go out with one send (server.http.sender).
+local conditional = require "server.http.conditional"
 local ffi = require "ffi"
 local head = require "server.http.head"
 local log = require "server.log"
@@ -48,6 +49,8 @@ end
 
 local CLEARED = { "content-type", "content-length", "content-encoding", "last-modified", "etag", "accept-ranges" }
 
+local OF_BODY = { "content-type", "content-length", "content-encoding", "accept-ranges" }
+
 -- The statuses of errors after which nginx closes the connection.
 _M.CLOSING = { [400] = true, [413] = true, [414] = true, [500] = true, [501] = true }
 local CLOSING = _M.CLOSING
@@ -84,6 +87,25 @@ local function exit_in_filter(r)
     r.ended, r.body_filtered = true, true
 end
 
+-- What the request's If-… fields make of a 200 that a content handler gives. Returns a page, or nil.
+local function apply_conditions(r)
+    if r.status ~= 200 or r.parent or r.upstream_headers then
+        return nil
+    end
+    local code = conditional.status(r)
+    if code == 304 then
+        r.status, r.default_type = 304, nil
+        for _, key in ipairs(OF_BODY) do
+            r.resp:remove(key)
+        end
+    end
+    if code ~= 412 then
+        return nil
+    end
+    r.resp.n = 0
+    return become_page(r, 412)
+end
+
 -- Run the header filter and write the head, once. The status is r.status, or 200 when nothing set it.
 function _M.send_headers(r)
     if r.header_sent then
@@ -92,6 +114,7 @@ function _M.send_headers(r)
     if r.status == 0 then
         r.status = 200
     end
+    local page = r.conditional and apply_conditions(r)
     if r.phase ~= "header_filter" then
         run_phase(r, "header_filter")
     end
@@ -101,6 +124,9 @@ function _M.send_headers(r)
     end
     r.body_filtered = r.location.body_filter ~= nil and not r.skip_body_filter
     head.write(r)
+    if page then
+        _M.write(r, page, true)
+    end
 end
 
 local function filter(r, chunk, last)

@@ -22,7 +22,7 @@ local function reset(r)
     r.method, r.request_uri, r.uri, r.args, r.uri_changed = nil, nil, nil, nil, false
     r.http_minor = 1
     r.host, r.host_header = nil, nil
-    r.content_length, r.chunked, r.expect_continue = nil, false, false
+    r.content_length, r.chunked, r.expect_continue, r.conditional = nil, false, false, false
     r.connection_close, r.connection_keep_alive, r.keepalive, r.nominated = false, false, false, nil
     r.headers.n, r.head_size = 0, 0
     r.body, r.body_data, r.body_read, r.body_discarded = nil, nil, false, false

@@ -210,6 +210,18 @@ function _M.finish(r)
     return take_store(r, draft)
 end
 
+-- The application says how long the unread body is (a number of bytes), or that there is none (nil).
+function _M.set_length(r, length)
+    local body = r.body
+    if not length then
+        _M.forget(r)
+        r.content_length = nil
+    elseif body and not r.body_read and not body.chunked and length < body.left then
+        body:shorten(length)
+        r.content_length = length
+    end
+end
+
 -- Nobody wants the body: forget what has come; the rest is read when the request is over.
 function _M.forget(r)
     local body, input = r.body, r.body and r.body.input
@@ -227,7 +239,11 @@ end
 -- Read and forget what is left, so that the next request can be read. Returns true when all is gone.
 function _M.discard(r)
     local body = r.body
-    if not body or body.done then
+    if not body then
+        return true
+    end
+    body:rest()
+    if body.done then
         return true
     end
     if r.expect_continue then -- the client waits for our word and will send nothing

@@ -1,6 +1,7 @@
 -- Owns the parsing of a request head (RFC 9112) into a request, strictly: what two servers could read
 -- in two ways is an error, never a guess. Errors carry the status code to answer with.
 local ffi = require "ffi"
+local conditional = require "server.http.conditional"
 local fields = require "server.http.fields"
 local log = require "server.log"
 local uri = require "server.http.uri"
@@ -11,7 +12,7 @@ local parse_fields, drop_underscored = fields.parse, fields.drop_underscored
 local split_target, normalize = uri.split, uri.normalize
 local byte, find, gmatch, lower = string.byte, string.find, string.gmatch, string.lower
 local match, sub = string.match, string.sub
-local tonumber, min = tonumber, math.min
+local ipairs, tonumber, min = ipairs, tonumber, math.min
 
 
 local CR, LF, SPACE, SLASH = 13, 10, 32, 47
@@ -175,6 +176,12 @@ special["expect"] = function(r, value)
         return 417, 'unknown "Expect": "' .. value .. '"'
     end
     r.expect_continue = r.http_minor == 1
+end
+
+for _, key in ipairs(conditional.FIELDS) do
+    special[key] = function(r)
+        r.conditional = true
+    end
 end
 
 -- Read the fields that frame and route the message.
