@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from conformance.openresty import exceptions
 from conformance.openresty.client import Response
 from conformance.openresty.spec import Block, regex
 
@@ -124,7 +125,7 @@ def log(
     if not prefix and block.has("grep_error_log"):
         yield from _grepped(block, lines, run, expand)
     for pattern in _patterns(block.sections.get(f"{prefix}error_log")):
-        if not any(_in_line(pattern, line) for line in lines):
+        if not exceptions.is_debug(pattern) and not any(_in_line(pattern, line) for line in lines):
             yield f"{shown(pattern)} matches no line of the {prefix}error log"
     for pattern in _patterns(block.sections.get(f"no_{prefix}error_log")):
         for line in lines:
@@ -135,7 +136,7 @@ def log(
 
 def _grepped(block: Block, lines: list[str], run: int, expand: Expand) -> Iterator[str]:
     pattern, wanted = block.at("grep_error_log", run), block.at("grep_error_log_out", run)
-    if pattern is None:
+    if pattern is None or exceptions.is_debug(pattern) or exceptions.is_debug(wanted):
         return
     matches = [found.group() for found in (_in_line(pattern, line) for line in lines) if found]
     text = "".join(f"{each}\n" for each in matches if "\n" not in each)

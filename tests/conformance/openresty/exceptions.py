@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -22,15 +24,21 @@ SECTIONS = {
 
 
 @cache
-def _table() -> dict[str, dict[str, str]]:
-    """File name -> beginning of a block's name ("*": all) -> reason."""
-    loaded: dict[str, dict[str, str]] = yaml.safe_load(FILE.read_text()) or {}
+def _table() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(FILE.read_text())
     return loaded
+
+
+def is_debug(pattern: Any) -> bool:
+    """Whether a text or regex that a block looks for in the log is of nginx's debug lines."""
+    text = pattern.pattern if isinstance(pattern, re.Pattern) else str(pattern)
+    plain = re.sub(r"\\([^\w])", r"\1", text)
+    return any(line in text or line in plain for line in _table()["debug_lines"])
 
 
 def reason(path: Path, block: str) -> str | None:
     """Why that block of that file is not run, or None."""
-    blocks = _table().get("/".join(path.parts[1:]), {})
+    blocks: dict[str, str] = _table()["blocks"].get("/".join(path.parts[1:]), {})
     for name, why in blocks.items():
         if name == "*" or block == name or block.startswith(name + ":"):
             return why

@@ -113,17 +113,17 @@ class Pool:
 
     def _place(self, checkout: Path, number: int, port: int, env: dict[str, str]) -> Place:
         """A directory that looks like the checkout, but whose t/servroot is one's own."""
-        directory = self._root / str(number) / checkout.name
+        around = self._root / str(number) / f"of-{checkout.name}"
+        directory = around / checkout.name
         servroot = directory / "t" / "servroot"
-        if not directory.exists():
+        if not around.exists():
             (directory / "t").mkdir(parents=True)
+            links = {around / each.name: each for each in checkout.parent.iterdir()}
             for each in [*checkout.iterdir(), *(checkout / "t").iterdir()]:
-                target = directory / each.relative_to(checkout)
-                if each.name not in ("t", "servroot"):
-                    target.symlink_to(each)
-            for sibling in checkout.parent.iterdir():
-                with contextlib.suppress(FileExistsError):
-                    (directory.parent / sibling.name).symlink_to(sibling)
+                links[directory / each.relative_to(checkout)] = each
+            for link, target in links.items():
+                if link not in (directory, directory / "t", servroot):
+                    link.symlink_to(target)
         return Place(directory, servroot, port, {**env, **environment(servroot, port)})
 
     def _keep_directory(

@@ -103,6 +103,8 @@ def regex(pattern: str, flags: Iterable[str] = "") -> re.Pattern[str]:
     """A Perl pattern as Python's, which writes a few things in another way."""
     pattern = _INNER_FLAGS.sub(lambda found: f"(?{found[1]}:" if found[1] else "(?:", pattern)
     pattern = pattern.replace(r"\z", r"\Z").replace(r"\h", "[ \\t]")
+    pattern = re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern)
+    pattern = re.sub(r"\\k[<{](\w+)[>}]", r"(?P=\1)", pattern)
     pattern = re.sub(r"\[\[:(\w+):\]\]", lambda found: _CLASSES[found[1]], pattern)
     pattern = re.sub(r"\\x\{([0-9a-fA-F]{1,2})\}", lambda f: f"\\x{f[1]:0>2}", pattern)
     combined = re.ASCII

@@ -302,6 +302,11 @@ return function(tree, prefix, listeners)
     package.path = paths(http.own("lua_package_path"), package.path)
     package.cpath = paths(http.own("lua_package_cpath"), package.cpath)
     local servers, worker = {}, settings_of(http)
+    if not worker.resolver then
+        worker.resolver = "" -- nginx has none unless told
+    end
+    worker.client_body_temp_path = worker.client_body_temp_path or prefix .. "client_body_temp"
+    worker.underscores_in_headers = worker.underscores_in_headers or false
     worker.server_tokens = hides_version(http) and "nginx" or "nginx/1.27.1"
     for i, server in ipairs(http.locations) do
         servers[i] = server_of(server, listeners)

@@ -131,6 +131,7 @@ local function table_of(conf)
             proxy[sub(name, 7)] = convert(directive.args[1])
         end
     end
+    proxy.http_version = proxy.http_version or "1.0"
     return proxy
 end
 
