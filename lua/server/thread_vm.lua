@@ -17,16 +17,15 @@ local function install_ngx()
     ngx, python = api, nil -- luacheck: ignore 111
 end
 
--- Make the VM what it is to be. boot: packed, of {path, cpath, prefix, dicts (name -> bytes), log_fd, log_level}.
-local function start(boot)
+-- Make the VM what it is to be. boot: packed, of {path, cpath, prefix, dicts (what ngx.shdict lends), log_fd,
+-- log_level}.
+local function start(boot, number)
     local config = values.unpack(boot)
     package.path, package.cpath = config.path, config.cpath
     require("server.identity").prefix = config.prefix
     local log = require "server.log"
     log.fd, log.level = config.log_fd, config.log_level
-    for name, size in pairs(config.dicts) do
-        require("ngx.shdict").declare(name, size)
-    end
+    require("ngx.shdict").borrow(config.dicts, number)
     install_ngx()
 end
 
@@ -56,12 +55,13 @@ end
 
 local started = false
 
--- Call require(module)[name](arguments…). boot: see start(); read at the first call. arguments: packed.
+-- Call require(module)[name](arguments…). number: which VM of the process this is, from 1 on; boot: see start();
+-- both read at the first call. arguments: packed.
 -- Returns, packed: true and the results, or false and an error text.
-return function(boot, module, name, arguments)
+return function(number, boot, module, name, arguments)
     if not started then
         started = true
-        start(boot)
+        start(boot, number)
     end
     require("server.clock").update()
     return run(module, name, arguments)

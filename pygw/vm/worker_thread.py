@@ -6,6 +6,7 @@ goes in and comes out are strings that Lua packs and unpacks. Must never touch t
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -23,14 +24,15 @@ Answer = bytes | tuple[None, str]
 
 
 class _Vm:
-    """A Lua VM for jobs, used by one thread at a time."""
+    """A Lua VM for jobs, used by one thread at a time; the `number`th of the process, from 1 on."""
 
-    def __init__(self, runtime: LuaRuntime) -> None:
+    def __init__(self, runtime: LuaRuntime, number: int) -> None:
+        self._number = number
         self._run: Any = runtime.eval('require("server.thread_vm")')
         self._collect: Any = runtime.eval("collectgarbage")
 
     def run(self, boot: str, job: tuple[str, ...]) -> str:
-        packed = str(self._run(boot, *job))
+        packed = str(self._run(self._number, boot, *job))
         self._collect()
         return packed
 
@@ -56,6 +58,7 @@ class WorkerThreads:
         self._pools: dict[str, _Pool] = {}
         self._idle: list[_Vm] = []
         self._vms = 0
+        self._numbers = itertools.count(1)
 
     def run(
         self,
@@ -99,7 +102,7 @@ class WorkerThreads:
 
     def _work(self, vm: _Vm | None, boot: str, job: tuple[str, ...]) -> tuple[_Vm, str]:
         """In the thread."""
-        vm = vm or _Vm(self._new_runtime())
+        vm = vm or _Vm(self._new_runtime(), next(self._numbers))
         return vm, vm.run(boot, job)
 
     def close(self) -> None:

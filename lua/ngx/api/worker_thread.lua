@@ -7,16 +7,12 @@ local settings = require "server.settings"
 local shdict = require "ngx.shdict"
 local values = require "server.thread_values"
 
-local pairs, select, tostring, type = pairs, select, tostring, type
+local select, tostring, type = select, tostring, type
 
 -- What a thread's VM needs to know of this one.
 local function boot()
-    local dicts = {}
-    for name, dict in pairs(shdict.shared) do
-        dicts[name] = dict:capacity()
-    end
     return (values.pack({
-        path = package.path, cpath = package.cpath, prefix = identity.prefix, dicts = dicts,
+        path = package.path, cpath = package.cpath, prefix = identity.prefix, dicts = shdict.lend(),
         log_fd = log.fd, log_level = log.level,
     }))
 end

@@ -32,6 +32,11 @@ local function check(name, size)
     end
 end
 
+local function add(name, found)
+    shared[name] = setmetatable({ found }, metatable)
+    return shared[name]
+end
+
 -- Make ngx.shared[name], of `size` bytes (12 KiB at least). fd: the file (memfd) of a dictionary that
 -- processes share; without it, it is this Lua VM's own. Declaring it again with the same size keeps its contents;
 -- with another size it is an error.
@@ -48,12 +53,27 @@ function _M.declare(name, size, fd)
         if not found then
             error('lua_shared_dict "' .. name .. '": ' .. err, 2)
         end
-        dict = setmetatable({ found }, metatable)
-        shared[name] = dict
+        return add(name, found)
     elseif dict:capacity() ~= size then
         error('lua_shared_dict "' .. name .. '" is already defined with size ' .. dict:capacity(), 2)
     end
     return dict
+end
+
+-- What another Lua VM of this process needs to have the same dictionaries: tables of plain values.
+function _M.lend()
+    local lent = {}
+    for name, dict in pairs(shared) do
+        lent[name] = region.lend(dict[1])
+    end
+    return lent
+end
+
+-- Have the dictionaries that another VM of this process has lent. number: which VM this one is, from 1 on.
+function _M.borrow(lent, number)
+    for name, each in pairs(lent) do
+        add(name, region.borrow(name, each, number))
+    end
 end
 
 return _M

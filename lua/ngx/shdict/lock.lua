@@ -1,11 +1,11 @@
 -- Owns the lock of a region, which survives the death of its holder at any moment, and the errors of what
 -- runs under it. Must never know what an entry is.
 --
--- The lock is a word: FREE, or the slot number of who holds it. Each process holds, for as long as it lives,
--- the mutex of its slot, a robust one, of which the kernel tells when its owner has died. So the fast path is
--- one compare-and-swap and one store; only who has waited in vain asks for the mutex of the holder. To get
--- it means that the holder is no more and that nobody else is mending what it left: mend, take the lock,
--- let go of the mutex.
+-- The lock is a word: FREE, or the number of the Lua VM that holds it: the slot of its process and, above that,
+-- which VM of the process it is. Each process holds, for as long as it lives, the mutex of its slot, a robust
+-- one, of which the kernel tells when its owner has died. So the fast path is one compare-and-swap and one
+-- store; only who has waited in vain asks for the mutex of the holder's process. To get it means that the
+-- holder is no more and that nobody else is mending what it left: mend, take the lock, let go of the mutex.
 --
 -- What runs under the lock must not allocate in Lua, not even in the interpreter: strings are copied to and fro
 -- outside, addresses are numbers, C functions return none or an int. Even so LuaJIT may run a finalizer there, when
@@ -35,6 +35,7 @@ int pygw_shdict_usleep(unsigned int microseconds) __asm__("usleep");
 ]]
 
 local FREE, POISONED, FIRST_SLOT = 0, 1, 2
+local VM = 1024                   -- what a VM's number counts in, above the slots
 local EOWNERDEAD = 130
 local MUTEX_BYTES = 64            -- pthread_mutex_t has 40 (x86-64) or 48 (aarch64)
 local SPINS = 1000                -- some tens of microseconds: far longer than most operations
@@ -45,6 +46,11 @@ local _M = {}
 
 local function mutex(region, slot)
     return region.base + MUTEXES * 4 + slot * MUTEX_BYTES
+end
+
+-- The slot of the process of a holder.
+local function slot_of(holder)
+    return holder % VM
 end
 
 -- Try to get the mutex of a slot: only when nobody alive holds it.
@@ -63,10 +69,11 @@ local function let_go(region, slot)
     C.pygw_shdict_mutex_unlock(mutex(region, slot))
 end
 
--- Mend the region if `slot`, whose mutex is ours, holds the lock, and make `holder` the one that does.
--- Returns whether it did. Raises what repair raises; then nothing has changed hands.
+-- Mend the region if a VM of the process of `slot`, whose mutex is ours, holds the lock, and make `holder` the one
+-- that does. Returns whether it did. Raises what repair raises; then nothing has changed hands.
 local function succeed(region, slot, holder)
-    if region.w[LOCK] ~= slot then
+    local found = region.w[LOCK]
+    if found == FREE or slot_of(found) ~= slot then
         return false
     end
     repair(region)
@@ -74,9 +81,9 @@ local function succeed(region, slot, holder)
     return true
 end
 
-local function inherit(region, owner)
-    local ok, inherited = pcall(succeed, region, owner, region.me)
-    let_go(region, owner)
+local function inherit(region, slot)
+    local ok, inherited = pcall(succeed, region, slot, region.me)
+    let_go(region, slot)
     if not ok then
         error(inherited, 0)
     end
@@ -95,7 +102,8 @@ local function get(region, owner)
         if owner == region.me then -- an error of ours, so late that not even POISONED could be stored
             return repair(region)
         end
-        if (owner == POISONED or region.joined) and try(region, owner) and inherit(region, owner) then
+        local slot = slot_of(owner)
+        if (owner == POISONED or region.joined) and try(region, slot) and inherit(region, slot) then
             return
         end
         wait(round)
@@ -166,22 +174,32 @@ function _M.init(region, shared)
     region.w[LOCK] = FREE
 end
 
+local function take(region, me, joined)
+    region.me, region.joined, region.busy, region.deferred = me, joined, false, false
+end
+
 -- Take a slot in a region that other processes use too. Returns true, or nil and an error when none is left.
 function _M.join(region)
     for slot = FIRST_SLOT, SLOTS - 1 do
         if try(region, slot) then
             succeed(region, slot, FREE)
             confirm(region, slot)
-            region.me, region.joined, region.busy, region.deferred = slot, true, false, false
+            take(region, slot, true)
             return true
         end
     end
     return nil, "too many processes share the dictionary"
 end
 
--- Use a region that is this Lua VM's alone.
+-- Use a region that no other process does.
 function _M.own(region)
-    region.me, region.joined, region.busy, region.deferred = FIRST_SLOT, false, false, false
+    return take(region, FIRST_SLOT, false)
+end
+
+-- Use a region as another VM of this process, its `number`th from 1 on, beside the one that is `me` there. That
+-- one outlives it.
+function _M.accompany(region, me, joined, number)
+    return take(region, me + number * VM, joined)
 end
 
 return _M

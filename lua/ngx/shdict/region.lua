@@ -157,4 +157,16 @@ function _M.shared(name, size, fd)
     return region, err
 end
 
+-- What another Lua VM of this process needs to `borrow` the region: a table of strings, numbers and booleans.
+function _M.lend(region)
+    return { size = region.size, address = region.base, me = region.me, joined = region.joined }
+end
+
+-- The region that another VM of this process has lent. number: which VM of the process this one is, from 1 on.
+function _M.borrow(name, lent, number)
+    local region = describe(name, lent.size, cast("void *", lent.address))
+    lock.accompany(region, lent.me, lent.joined, number)
+    return (ready(region))
+end
+
 return _M
