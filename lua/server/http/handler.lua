@@ -36,13 +36,15 @@ _M.run_subrequest = server_rewrite
 function _M.refuse(r, code, detail)
     r.stage = "content"
     r.uri, r.request_uri = r.uri or "", r.request_uri or ""
+    local site = r.conn.site
+    r.location = site.home or site.default.outer
+    r.settings = r.location.settings
     if code == 408 then
         r.status = 408
         r.aborted = true
-    else
-        output.send_page(r, code, detail)
+        return log_phase(r)
     end
-    return log_phase(r)
+    return answer(r, code, detail)
 end
 
 local function drop_upstream(r)
