@@ -6,9 +6,12 @@ A case is a server of its own, chosen by its name in Host; its places are its lo
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import pytest
 from support.http import Client, Response
 from support.nginx import MODULES
 
@@ -178,3 +181,25 @@ def ask(client: Client, host: str, what: str | tuple[str, str, str]) -> Response
     length = f"Content-Length: {len(body)}\r\n" if body else ""
     client.send(f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{length}\r\n{body}")
     return client.response(method)
+
+
+def asks_of(cases: Mapping[str, Case]) -> list[Any]:
+    """A parameter (host, what) for every request of the cases."""
+    return [
+        pytest.param(
+            name, what, id=f"{name}-{what if isinstance(what, str) else ' '.join(what[:2])}"
+        )
+        for name, case in cases.items()
+        for what in case.asks
+    ]
+
+
+def comparable(response: Response) -> tuple[object, ...]:
+    """What is compared: not the servers' names, nor where a line of code stands."""
+    fields = sorted(
+        (name.lower(), value)
+        for name, value in response.headers
+        if name.lower() not in ("server", "date", "content-length")
+    )
+    body = re.sub(r"<hr><center>.*?</center>", "", response.text)
+    return response.status, fields, re.sub(r"(\S*app\.lua|init_by_lua\S*):\d+: ", "", body)

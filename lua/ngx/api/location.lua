@@ -110,7 +110,7 @@ local function check_query(query, index)
     local options = count == 2 and check_options(query[2], index) or NO_OPTIONS
     local uri = query[1]
     if type(uri) ~= "string" and type(uri) ~= "number" then
-        error("bad argument #1 to 'capture' (string expected, got " .. type(uri) .. ")", 4)
+        error("bad argument #3 to 'capture' (string expected, got " .. type(uri) .. ")", 4)
     end
     return tostring(uri), options
 end

@@ -112,11 +112,11 @@ function _M.exit(r, code)
         return (r.parent and end_main or drop)(r, code)
     end
     if code >= 200 and not r.header_sent then
+        if r.status == 0 then
+            r.status = code
+        end
         if code >= 300 or code == 204 then
-            r.status = code
             return answer(r, code)
-        elseif r.status == 0 then
-            r.status = code
         end
         return finish(r)
     end

@@ -225,7 +225,9 @@ end
 
 -- End a subrequest with a status, without a body: what that means is its parent's matter.
 function _M.end_subrequest(r, code)
-    if r.status == 0 then
+    if r.header_sent then
+        return flush(r)
+    elseif r.status == 0 then
         r.status = code
     end
     for _, key in ipairs(CLEARED) do
