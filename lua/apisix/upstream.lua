@@ -55,12 +55,36 @@ local function refuse(up_conf)
     return nil
 end
 
--- TLS would be needed for the others: better no answer than a request in the clear.
+local SPOKEN = { http = true, https = true }
+
 local function refuse_scheme(api_ctx)
     local scheme = api_ctx.upstream_scheme or "http"
-    if scheme ~= "http" then
-        return UNAVAILABLE, "upstream scheme '" .. scheme .. "' is not supported: only http is"
+    if not SPOKEN[scheme] then
+        return UNAVAILABLE, "upstream scheme '" .. scheme .. "' is not supported: only http and https are"
     end
+end
+
+local chains, keys = core.lrucache.new({ ttl = 300, count = 512 }), core.lrucache.new({ ttl = 300, count = 512 })
+
+-- Have the request show the upstream's client certificate. Returns nothing, or a status and the reason.
+local function set_client_certificate(up_conf)
+    local tls = up_conf.tls
+    if not tls or not (tls.client_cert or tls.client_cert_id) then
+        return nil
+    elseif not tls.client_cert or not tls.client_key then
+        return UNAVAILABLE, "the upstream's client certificate is not supported: only client_cert and client_key are"
+    end
+    local ssl = require("ngx.ssl")
+    local chain, err = chains(tls.client_cert, nil, ssl.parse_pem_cert, tls.client_cert)
+    if not chain then
+        return UNAVAILABLE, "failed to parse the upstream's client_cert: " .. err
+    end
+    local key
+    key, err = keys(tls.client_key, nil, ssl.parse_pem_priv_key, tls.client_key)
+    if not key then
+        return UNAVAILABLE, "failed to parse the upstream's client_key: " .. err
+    end
+    require("resty.apisix.upstream").set_cert_and_key(chain, key)
 end
 
 -- Settle the upstream of a request: ctx.matched_upstream, unless a plugin has called set().
@@ -90,6 +114,9 @@ function _M.set_by_route(_, api_ctx)
     api_ctx.upstream_conf = up_conf
     api_ctx.upstream_key = up_conf.resource_key or up_conf.resource_id
     api_ctx.upstream_version = up_conf.balancer_version
+    if api_ctx.upstream_scheme == "https" then
+        return set_client_certificate(up_conf)
+    end
 end
 
 -- Returns all items and their version.

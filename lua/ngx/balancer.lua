@@ -37,8 +37,9 @@ local function key_of(host, port)
     return key
 end
 
--- host: an address in text (not a name), or "unix:/path". Returns true, or nil and an error text.
-function _M.set_current_peer(host, port)
+-- host: an address in text (not a name), or "unix:/path"; server_name: what an upstream over TLS is asked for and
+-- verified by, nil: what the proxy's settings say. Returns true, or nil and an error text.
+function _M.set_current_peer(host, port, server_name)
     local balancer = state()
     if type(host) ~= "string" then
         error("bad argument #1 to 'set_current_peer' (string expected, got " .. type(host) .. ")", 2)
@@ -49,6 +50,7 @@ function _M.set_current_peer(host, port)
         return nil, "no host allowed"
     end
     balancer.host, balancer.port, balancer.key, balancer.name = host, port, key, key
+    balancer.server_name = server_name
     return true
 end
 

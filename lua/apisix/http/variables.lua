@@ -35,6 +35,8 @@ return {
     variables = variables,
     proxy = {
         scheme = "$upstream_scheme",
+        ssl_server_name = true,
+        ssl_name = "$upstream_host",
         uri = "$upstream_uri",
         set_header = {
             { "Host", "$upstream_host" },

@@ -15,6 +15,7 @@ local tls_streams = require "server.tls.stream"
 
 local cast, gc = ffi.cast, ffi.gc
 local error, setmetatable, tostring = error, setmetatable, tostring
+local gsub = string.gsub
 
 local SET_HOSTNAME, SET_VERIFY_STORE = 55, 106 -- SSL_CTRL_…
 local WANT_X509_LOOKUP = 4 -- SSL_ERROR_…
@@ -65,7 +66,7 @@ Security.__index = Security
 
 function _M.of(r, peer)
     local plan, own = program(r), r.upstream_tls
-    local name = peer.server_name or plan.name(r) or ""
+    local name = gsub(peer.server_name or plan.name(r) or "", ":%d*$", "") -- a port is no part of it
     local location = r.location
     return setmetatable({
         r = r, plan = plan, own = own, name = name,

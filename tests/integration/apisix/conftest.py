@@ -53,10 +53,15 @@ class Answer:
 
 
 class Upstream:
-    """Answers with what it was asked, as JSON; /status/NNN answers NNN, /hang never."""
+    """Answers with what it was asked, as JSON; /status/NNN answers NNN, /hang never.
 
-    def __init__(self) -> None:
-        self.server = pywsgi.WSGIServer(("127.0.0.1", 0), self._answer, log=None, spawn=Pool())
+    tls: keyfile, certfile and what else gevent's servers take for TLS.
+    """
+
+    def __init__(self, **tls: Any) -> None:
+        self.server = pywsgi.WSGIServer(
+            ("127.0.0.1", 0), self._answer, log=None, error_log=None, spawn=Pool(), **tls
+        )
         self.server.start()
         self.node = f"127.0.0.1:{self.server.server_port}"
         self.asked = 0

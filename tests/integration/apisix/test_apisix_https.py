@@ -1,0 +1,106 @@
+"""Upstreams over TLS: the scheme of an upstream or a plugin, the name, client certificates."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support.certificates import Authority, Certificate
+
+from .conftest import Upstream
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def client(authority: Authority) -> Certificate:
+    return authority.issue("client.test")
+
+
+@pytest.fixture(scope="module")
+def names() -> list[str | None]:
+    """The names that clients have asked the upstream for."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def secure(authority: Authority, names: list[str | None]) -> Iterator[Upstream]:
+    """An upstream over TLS."""
+    context = authority.issue("upstream.test").server_context()
+    context.sni_callback = lambda connection, name, context: names.append(name)
+    upstream = Upstream(ssl_context=context)
+    yield upstream
+    upstream.server.stop(timeout=0)
+
+
+@pytest.fixture(scope="module")
+def strict(authority: Authority) -> Iterator[Upstream]:
+    """An upstream over TLS that wants a client certificate of the authority."""
+    context = authority.issue("upstream.test").server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.path)
+    upstream = Upstream(ssl_context=context)
+    yield upstream
+    upstream.server.stop(timeout=0)
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    module_start: Callable[..., Any],
+    upstreams: list[Upstream],
+    secure: Upstream,
+    strict: Upstream,
+    client: Certificate,
+) -> Any:
+    def route(uri: str, node: str, **more: Any) -> dict[str, Any]:
+        return {"uri": uri, "upstream": {"type": "roundrobin", "nodes": {node: 1}, **more}}
+
+    shown = {"client_cert": client.pem, "client_key": client.key_pem}
+    return module_start(
+        {
+            "routes/https": route("/https", secure.node, scheme="https"),
+            "routes/plugin": {**route("/plugin", secure.node), "plugins": {"t-secure": {}}},
+            "routes/named": route(
+                "/named",
+                secure.node,
+                scheme="https",
+                pass_host="rewrite",
+                upstream_host="upstream.test",
+            ),
+            "routes/plain": route("/plain", upstreams[0].node, scheme="https"),
+            "routes/client": route("/client", strict.node, scheme="https", tls=shown),
+            "routes/stranger": route("/stranger", strict.node, scheme="https"),
+            "routes/id": route("/id", secure.node, scheme="https", tls={"client_cert_id": "1"}),
+        }
+    )
+
+
+@pytest.mark.parametrize("path", ["/https", "/plugin", "/client"])
+def test_an_https_upstream_answers(gateway: Any, path: str) -> None:
+    assert gateway.ask(path).json["path"] == path
+
+
+def test_the_host_is_the_name_that_is_asked_for(gateway: Any, names: list[str | None]) -> None:
+    names.clear()
+    gateway.ask("/named")
+    gateway.ask("/https", host="a.test")
+    gateway.ask("/https", host="b.test:8080")
+    assert names == ["upstream.test", "a.test", "b.test"]
+
+
+def test_a_client_certificate_is_shown_by_those_who_have_one(gateway: Any) -> None:
+    assert gateway.ask("/client").status == 200
+    assert gateway.ask("/stranger").status == 502
+
+
+def test_an_upstream_without_tls_fails(gateway: Any) -> None:
+    assert gateway.ask("/plain").status == 502
+    assert "while SSL handshaking to upstream" in gateway.log()
+
+
+def test_what_is_not_supported_is_refused(gateway: Any) -> None:
+    assert gateway.ask("/id").status == 503
+    assert "only client_cert and client_key are" in gateway.log()
