@@ -18,11 +18,11 @@ local Socket = {
     settimeout = options.settimeout, settimeouts = options.settimeouts,
     setoption = options.setoption, getoption = options.getoption, getfd = options.getfd,
     setkeepalive = closing.setkeepalive, getreusedtimes = closing.getreusedtimes, close = closing.close,
-    abandon = closing.abandon,
     sslhandshake = tls.sslhandshake, setclientcert = tls.setclientcert, settrustedstore = tls.settrustedstore,
     getsslpointer = tls.getsslpointer, getsslctx = tls.getsslctx, getsslsession = tls.getsslsession,
 }
 Socket.__index = Socket
+closing.at_end(Socket, closing.abandon)
 
 -- User code that extends cosockets finds their metatable where ngx_lua keeps it.
 debug.getregistry().__tcp_cosocket_mt = Socket

@@ -8,25 +8,26 @@ local log = require "server.log"
 local pools = require "server.socket_pool"
 local state = require "server.cosocket_state"
 
-local error, pairs, select = error, pairs, select
+local error, getmetatable, pairs, select = error, getmetatable, pairs, select
 
 local _M = {}
 
 -- The request's end closes what its code left open: the socket is its own from now on.
 function _M.register(self)
     local r = current.request
-    self.request = r
-    if r then
-        r.sockets = r.sockets or {}
-        r.sockets[self] = true
+    local owner = r and r.main or r -- a subrequest's sockets live as long as its main request
+    self.request, self.owner = r, owner
+    if owner then
+        owner.sockets = owner.sockets or {}
+        owner.sockets[self] = true
     end
 end
 
 -- The socket has nothing open any more.
 local function unregister(self)
-    local r = self.request
-    if r and r.sockets then
-        r.sockets[self] = nil
+    local owner = self.owner
+    if owner and owner.sockets then
+        owner.sockets[self] = nil
     end
 end
 _M.unregister = unregister
@@ -36,6 +37,7 @@ local function finalize(self)
     local connection = self.connection
     self.connection = nil
     unregister(self)
+    log.debug("lua finalize socket")
     log.debug("lua close socket connection")
     connection.input:clear()
     connection.stream:close()
@@ -57,7 +59,7 @@ function _M.close(self, ...)
     end
     argcheck.check_table(1, 1, self, n)
     if is_closed(self) then
-        return nil, self.claim and "socket busy connecting" or "closed"
+        return nil, state.absent(self)
     end
     state.check_request(self)
     local why = state.busy(self, true, true)
@@ -75,7 +77,9 @@ function _M.getreusedtimes(self, ...)
         error("expecting 1 argument (including the object), but got " .. n, 2)
     end
     argcheck.check_table(1, 1, self, n)
-    if is_closed(self) then
+    if self.dialing then
+        return 0
+    elseif is_closed(self) then
         return nil, "closed"
     end
     return self.connection.reused
@@ -117,7 +121,7 @@ function _M.setkeepalive(self, ...)
     end
     size = size == nil and settings.socket_pool_size or argcheck.check_integer(1, 3, size, n)
     if spent(self) then
-        return nil, self.claim and "socket busy connecting" or "closed"
+        return nil, state.absent(self)
     end
     state.check_request(self)
     local why = state.busy(self, true, true) or self.connection.input.buffer and "unread data in buffer"
@@ -134,17 +138,7 @@ function _M.setkeepalive(self, ...)
     return put_away(self, milliseconds and milliseconds / 1000 or settings.socket_keepalive_timeout, size)
 end
 
--- Close what the code of a request (or timer) r left open or was doing when it was ended.
-function _M.close_all(r)
-    local sockets = r.sockets
-    r.sockets = nil
-    for self in pairs(sockets or {}) do
-        self:abandon()
-        self.request = state.OVER
-    end
-end
-
--- What close_all does with a TCP socket.
+-- What the end of a request does with a TCP socket.
 function _M.abandon(self)
     if self.connection then
         finalize(self)
@@ -153,7 +147,24 @@ function _M.abandon(self)
     elseif self.claim then
         self.claim:closed()
     end
-    self.place, self.claim = nil, nil
+    self.place, self.claim, self.dialing = nil, nil, false
+end
+
+local abandon_by = {} -- metatable of a kind of socket -> what the end of a request does with one
+
+-- Have abandon(self) called for the sockets of that metatable that a request leaves behind.
+function _M.at_end(metatable, abandon)
+    abandon_by[metatable] = abandon
+end
+
+-- Close what the code of a request (or timer) r left open or was doing when it was ended.
+function _M.close_all(r)
+    local sockets = r.sockets
+    r.sockets = nil
+    for self in pairs(sockets or {}) do
+        (abandon_by[getmetatable(self)] or _M.abandon)(self)
+        self.request, self.owner = state.OVER, nil
+    end
 end
 
 return _M

@@ -54,7 +54,7 @@ local function read_options(options, index)
 end
 
 local function fail_connect(self, pool, err)
-    self.claim = nil
+    self.claim, self.dialing = nil, false
     closing.unregister(self)
     pool:closed()
     return nil, err
@@ -83,18 +83,19 @@ end
 local function open(self, pool, host, port)
     local settings = state.settings()
     self.claim = pool
-    local ip, err = resolving.resolve(host, settings)
+    local ip, target = resolving.resolve(host, port or 0, settings)
     if not ip then
-        return fail_connect(self, pool, err)
+        return fail_connect(self, pool, target)
     end
-    self.address = ip
+    self.address, self.dialing = ip, true
     local seconds = self.connect_timeout or settings.socket_connect_timeout
-    local stream, why, at_once = connect(ip, port or 0, seconds, self.local_address)
+    log.debug("lua tcp socket connect timeout: ", seconds * 1000)
+    local stream, why, at_once = connect(ip, target, seconds, self.local_address)
     if not stream then
         report(self, why, at_once)
         return fail_connect(self, pool, why)
     end
-    self.claim = nil
+    self.claim, self.dialing = nil, false
     self.connection = setmetatable({
         stream = stream, input = inputs.new(stream), reused = 0, address = ip, pool = pool ~= NO_POOL and pool or nil,
     }, pools.Connection)
@@ -108,7 +109,7 @@ end
 
 local function establish(self, key, size, backlog, host, port)
     local pool = pool_of(key, size, backlog)
-    self.read_closed, self.write_closed = false, false
+    self.read_closed, self.write_closed, self.dialing, self.matcher = false, false, false, nil
     self.key, self.peer, self.address = key, port and host .. ":" .. port or host, nil
     closing.register(self)
     if not pool then

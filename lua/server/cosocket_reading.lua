@@ -18,12 +18,11 @@ local _M = {}
 -- Why nothing can be read now, or nil.
 local function unreadable(self, quiet)
     if not self.connection or self.read_closed then
-        if self.claim then
-            return "socket busy connecting"
-        elseif not quiet then
+        local why = state.absent(self)
+        if why == "closed" and not quiet then
             state.closed(self, "receive")
         end
-        return "closed"
+        return why
     elseif self.connection.stream.reader then
         return "socket busy reading"
     end
@@ -31,7 +30,9 @@ end
 
 -- Get more bytes. Returns true, or nil and "closed", "timeout" or an error text.
 local function more(self, input)
-    local n, err = input:fill(self.read_timeout or state.settings().socket_read_timeout)
+    local seconds = self.read_timeout or state.settings().socket_read_timeout
+    log.debug("lua tcp socket read timeout: ", seconds * 1000)
+    local n, err = input:fill(seconds)
     if n and n > 0 then
         return true
     end
@@ -202,6 +203,7 @@ function _M.receiveany(self, ...)
         argcheck.fail(1, 2, "bad max argument")
     end
     log.debug("lua tcp socket calling receiveany() method to read at most ", max - max % 1, " bytes")
+    log.debug("lua tcp socket read any")
     local input = settle(self, self.connection.input)
     local p, have = input:peek()
     if not p then

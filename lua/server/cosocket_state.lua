@@ -1,5 +1,6 @@
 -- Owns what all halves of a cosocket share: whose it is, whether it is in use, how long it may wait, and the
--- words of its log lines. A cosocket: {connection, request, read_closed, write_closed, claim, place, pool, peer}.
+-- words of its log lines. A cosocket: {connection, request, owner, read_closed, write_closed, place (in a pool's
+-- queue), claim (on a pool, while it connects), dialing (from the address on), key, peer, address, matcher}.
 local current = require "server.current"
 local log = require "server.log"
 local worker_settings = require "server.settings"
@@ -25,11 +26,13 @@ function _M.check_request(self)
     end
 end
 
--- Whether connecting, reading or writing is under way (each as asked for). Returns the error text or nil.
+-- What a socket without a connection is, to whoever wants to use one.
+function _M.absent(self)
+    return self.dialing and "socket busy connecting" or "closed"
+end
+
+-- Whether reading or writing (each as asked for) is under way. Returns the error text or nil.
 function _M.busy(self, reading, writing)
-    if self.claim or self.place then
-        return "socket busy connecting"
-    end
     local stream = self.connection.stream
     return reading and stream.reader and "socket busy reading" or writing and stream.writer and "socket busy writing"
         or nil

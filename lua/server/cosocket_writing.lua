@@ -75,7 +75,7 @@ function _M.send(self, ...)
     argcheck.check_table(1, 1, self, n)
     local connection = self.connection
     if not connection or self.write_closed then
-        if self.claim then
+        if self.dialing then
             return nil, "socket busy connecting"
         end
         return state.closed(self, "send")
@@ -85,8 +85,9 @@ function _M.send(self, ...)
         return nil, "socket busy writing"
     end
     local data = bytes_of((...))
-    local ok, err = connection.stream:send(cast("const uint8_t *", data), #data,
-        self.send_timeout or state.settings().socket_send_timeout)
+    local seconds = self.send_timeout or state.settings().socket_send_timeout
+    log.debug("lua tcp socket send timeout: ", seconds * 1000)
+    local ok, err = connection.stream:send(cast("const uint8_t *", data), #data, seconds)
     if not ok then
         return failed(self, err)
     end

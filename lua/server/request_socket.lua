@@ -54,16 +54,20 @@ end
 
 local BodySocket = {
     receive = reading.receive, receiveany = reading.receiveany, receiveuntil = reading.receiveuntil,
-    settimeout = options.settimeout, settimeouts = options.settimeouts, abandon = abandon,
+    settimeout = options.settimeout, settimeouts = options.settimeouts,
+    setoption = options.setoption, getoption = options.getoption, getfd = options.getfd,
 }
 BodySocket.__index = BodySocket
 
 local RawSocket = {
     receive = reading.receive, receiveany = reading.receiveany, receiveuntil = reading.receiveuntil,
-    settimeout = options.settimeout, settimeouts = options.settimeouts, getfd = options.getfd,
-    send = writing.send, abandon = abandon,
+    settimeout = options.settimeout, settimeouts = options.settimeouts,
+    setoption = options.setoption, getoption = options.getoption, getfd = options.getfd,
+    send = writing.send,
 }
 RawSocket.__index = RawSocket
+closing.at_end(BodySocket, abandon)
+closing.at_end(RawSocket, abandon)
 
 -- User code that extends cosockets finds their metatables where ngx_lua keeps them.
 local registry = debug.getregistry()

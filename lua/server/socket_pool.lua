@@ -112,7 +112,7 @@ end
 local Place = {}
 Place.__index = Place
 
-function Place:cancel_wait()
+local function forget(self)
     for i, place in ipairs(self.pool.queue) do
         if place == self then
             remove(self.pool.queue, i)
@@ -125,16 +125,21 @@ function Place:cancel_wait()
     end
 end
 
+function Place:cancel_wait()
+    log.debug('lua tcp socket abort queueing for connection pool "', self.pool.key, '"')
+    return forget(self)
+end
+
 function Place:on_timer()
     self.timer = nil
-    self:cancel_wait()
+    forget(self)
     return task.resume(self.task, nil, "timeout")
 end
 
 function Pool:serve_next()
     local place = self.queue[1]
     if place and (#self.idle > 0 or self.open < self.size) then
-        place:cancel_wait()
+        forget(place)
         place.granted = grant(self)
         task.wake(place.task, place.granted)
     end

@@ -112,6 +112,7 @@ local function finalize(self)
     local stream = self.stream
     self.stream = nil
     closing.unregister(self)
+    log.debug("lua finalize socket")
     log.debug("lua close socket connection")
     stream:close()
 end
@@ -152,12 +153,12 @@ function Socket.setpeername(self, ...)
     end
     closing.register(self)
     self.peer, self.address, self.claim = port > 0 and host .. ":" .. port or host, nil, true
-    local ip, err = resolving.resolve(host, state.settings())
+    local ip, target = resolving.resolve(host, port, state.settings())
     self.claim = nil
-    local fd
+    local fd, err = nil, target
     if ip then
         self.address = ip
-        fd, err = open(self, address.parse(ip, port))
+        fd, err = open(self, address.parse(ip, target))
     end
     if not fd then
         closing.unregister(self)
@@ -269,11 +270,11 @@ function Socket.close(self, ...)
 end
 
 -- What the end of a request does with the socket.
-function Socket.abandon(self)
+closing.at_end(Socket, function(self)
     if self.stream then
         finalize(self)
     end
     self.claim = nil
-end
+end)
 
 return _M

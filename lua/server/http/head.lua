@@ -60,7 +60,10 @@ local function put_framing(r, out, length)
     if length and r.length_first then
         out:put("Content-Length: ", length, "\r\n")
     end
-    if not has_body(r.status, r.method) then
+    if r.status == 101 and not r.upgraded then -- the application speaks another protocol from here on
+        r.framing = "close"
+        r.keepalive = false
+    elseif not has_body(r.status, r.method) then
         r.no_body = true
     elseif length then
         r.framing, r.left = "length", length
