@@ -8,6 +8,7 @@ local log = require "server.log"
 local options = require "ngx.pipe_options"
 local phases = require "server.phases"
 local pipes = require "server.pipe"
+local check_wait = require("server.restrictions").check_wait
 local spawn = require "server.spawn"
 local stream = require "server.stream"
 local task = require "server.task"
@@ -167,6 +168,7 @@ end
 -- and "timeout", "exited" (asked before) or "pipe busy waiting".
 function Proc:wait()
     local state = check(self)
+    check_wait(2)
     local child = state.child
     log.debug("lua pipe wait process:", state.name, " pid:", state.pid)
     if state.closed then
@@ -228,6 +230,7 @@ end
 -- "timeout", "closed", "aborted", "pipe busy writing" or the system's error text.
 function Proc:write(data)
     local state = check(self)
+    check_wait(2)
     local text = text_of(data)
     local pipe = state.stdin
     if state.closed or pipe:closed() then
@@ -239,6 +242,7 @@ function Proc:write(data)
 end
 
 local function read(state, side, pattern, limit)
+    check_wait(3)
     if state.closed then
         return nil, "closed"
     elseif side == "stderr" and state.merged then

@@ -3,6 +3,7 @@
 local bridge = require "server.bridge"
 local clock = require "server.clock"
 local current = require "server.current"
+local check_wait = require("server.restrictions").check_wait
 local task = require "server.task"
 
 local error, getmetatable, setmetatable, tonumber = error, getmetatable, setmetatable, tonumber
@@ -43,7 +44,9 @@ end
 function Waiter:on_timer()
     self.timer = nil
     self:cancel_wait()
-    return task.resume(self.task, nil, "timeout")
+    if self.task.waiting == self then
+        return task.resume(self.task, nil, "timeout")
+    end
 end
 
 -- wait(seconds): take a resource, waiting so long for one (in whole milliseconds). Returns true, or nil and "timeout".
@@ -60,6 +63,7 @@ function Semaphore:wait(seconds)
     elseif milliseconds == 0 then
         return nil, "timeout"
     end
+    check_wait(2)
     local waiter = setmetatable({ task = current.task, semaphore = self }, Waiter)
     self.last = self.last + 1
     self[self.last] = waiter

@@ -1,9 +1,11 @@
 -- Owns the life of a worker's Lua side: boot, serving, the two ways to stop.
 require "ngx.api"
+require "resty.core" -- as ngx_lua does, for those who look whether it is loaded
 require "server.python_plugins" -- it adds entries
 local bridge = require "server.bridge"
 local connection = require "server.http.connection"
 local contract = require "server.contract"
+local guard_globals = require "server.globals"
 local identity = require "server.identity"
 local log = require "server.log"
 local phases = require "server.phases"
@@ -51,6 +53,7 @@ local function boot(config)
     if app.init then
         app.init()
     end
+    guard_globals()
     phases.global = "init_worker"
     if app.init_worker then
         app.init_worker()

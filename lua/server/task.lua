@@ -5,6 +5,7 @@
 local current = require "server.current"
 
 local co_create = coroutine.create
+local co_isyieldable = coroutine.isyieldable
 local co_resume = coroutine.resume
 local co_status = coroutine.status
 local co_yield = coroutine.yield
@@ -60,7 +61,7 @@ local turns, turns_head, turns_tail = {}, 1, 0
 local taking, turns_due = false, false
 local take_turns
 
-local function post(task)
+local function queue_up(task)
     turns_tail = turns_tail + 1
     turns[turns_tail] = task
     if not (taking or turns_due) then
@@ -79,7 +80,7 @@ local function after(task, ok, result)
         task.dead = true
         return task.on_done(task, ok, result)
     end
-    return post(task) -- a plain coroutine.yield of the user: let others run, then go on
+    return queue_up(task) -- a plain coroutine.yield of the user: let others run, then go on
 end
 
 -- Run task until it waits or ends. The arguments become what its wait() returns.
@@ -153,14 +154,12 @@ function _M.wait(place)
     if not task then
         error("API disabled in the current context: nothing here can wait", 2)
     end
-    task.waiting = place
-    local ok, a, b, c = pcall(co_yield, SCHED)
-    if ok then
-        return a, b, c
+    if not co_isyieldable() then -- below a C function (string.gsub, …): no place may remember it
+        place:cancel_wait(task)
+        error("attempt to yield across C-call boundary", 0)
     end
-    task.waiting = nil -- below a C function (string.gsub, …) there is no waiting: no place may remember it
-    place:cancel_wait(task)
-    error(a, 2)
+    task.waiting = place
+    return co_yield(SCHED)
 end
 
 local function end_pause(task)
@@ -173,10 +172,12 @@ end
 -- Let others run before the running task goes on; nothing happens where it cannot wait.
 function _M.pause()
     local task = current.task
-    task.pausing = true
-    later(end_pause, task)
-    pcall(co_yield, SCHED)
-    task.pausing = false
+    if co_isyieldable() then
+        task.pausing = true
+        later(end_pause, task)
+        co_yield(SCHED)
+        task.pausing = false
+    end
 end
 
 -- Let task go on with up to three values once the running task has yielded.
@@ -184,13 +185,11 @@ _M.wake = make_ready
 
 -- Make the running task run op(task) in the scheduler instead of going on; it is not resumed unless op does so.
 function _M.leave(op)
-    local task = current.task
-    task.op = op
-    local ok, err = pcall(co_yield, SCHED)
-    if not ok then
-        task.op = nil
-        error(err, 2)
+    if not co_isyieldable() then
+        error("attempt to yield across C-call boundary", 0)
     end
+    current.task.op = op
+    return co_yield(SCHED)
 end
 
 -- Forget a task that waits: it never runs again.

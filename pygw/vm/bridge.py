@@ -134,8 +134,10 @@ class Bridge:
         run = partial(self._run_timer, timer_id, True)
         return self._timers.every(delay, run, partial(self._drop_timer, timer_id, True))
 
-    def _timer_limits(self, max_pending: int, max_running: int) -> None:
-        self._timers.max_pending, self._timers.max_running = max_pending, max_running
+    def _timer_limits(self, max_pending: int | None, max_running: int | None) -> None:
+        timers = self._timers
+        timers.max_pending = int(max_pending or timers.max_pending)
+        timers.max_running = int(max_running or timers.max_running)
 
     def _drop_timer(self, timer_id: int, again: bool) -> None:
         self.entries["ngx_timer_dropped"](timer_id, again, self._timers.max_running)

@@ -4,6 +4,7 @@
 local current = require "server.current"
 local light_threads = require "server.light_threads"
 local phases = require "server.phases"
+local check_wait = require("server.restrictions").check_wait
 local task = require "server.task"
 
 local SCHED = task.SCHED
@@ -51,6 +52,20 @@ function pass(co, ok, ...)
     return ok, ...
 end
 
+local FILTERS = { header_filter = true, body_filter = true }
+
+-- Where nothing waits ngx_lua leaves coroutines to Lua, which puts a position before an error that goes on.
+local function plain()
+    local r = current.request
+    return r and FILTERS[r.phase] or not r and phases.global == "init"
+end
+
+local function check_context()
+    if phases.strict and not plain() then
+        check_wait(3)
+    end
+end
+
 local function check_function(fn, name)
     if type(fn) ~= "function" then
         error("bad argument #1 to '" .. name .. "' (Lua function expected)", 3)
@@ -66,6 +81,7 @@ end
 -- luacheck: push ignore 122 (replacing them is what this file is for)
 function coroutine.create(fn)
     check_function(fn, "create")
+    check_context()
     return raw_create(fn)
 end
 
@@ -78,15 +94,8 @@ end
 
 function coroutine.resume(co, ...)
     check_coroutine(co, "resume")
+    check_context()
     return resume(co, ...)
-end
-
-local FILTERS = { header_filter = true, body_filter = true }
-
--- Where nothing waits ngx_lua leaves coroutines to Lua, which puts a position before an error that goes on.
-local function plain()
-    local r = current.request
-    return r and FILTERS[r.phase] or not r and phases.global == "init"
 end
 
 -- What a wrapped coroutine died of goes on in the one that called it; its stack is for the log.
@@ -104,6 +113,7 @@ end
 
 function coroutine.wrap(fn)
     check_function(fn, "wrap")
+    check_context()
     local co = raw_create(fn)
     return function(...)
         return unwrap(co, resume(co, ...))

@@ -3,6 +3,7 @@ local argcheck = require "server.argcheck"
 local bridge = require "server.bridge"
 local clock = require "server.clock"
 local current = require "server.current"
+local check_wait = require("server.restrictions").check_wait
 local log = require "server.log"
 local phases = require "server.phases"
 local task = require "server.task"
@@ -14,7 +15,9 @@ local Sleep = {}
 Sleep.__index = Sleep
 
 function Sleep:on_timer()
-    return task.resume(self.task)
+    if self.task.waiting == self then
+        return task.resume(self.task)
+    end
 end
 
 function Sleep:cancel_wait()
@@ -37,6 +40,7 @@ local function sleep(...)
     if delay < 0 then
         error(format('invalid sleep duration "%d"', delay), 2)
     end
+    check_wait(2)
     local running = current.task
     if not running then
         error("API disabled in the context of " .. phases.global .. "_by_lua*", 2)

@@ -1,6 +1,7 @@
 -- Owns ngx.thread. Source: the ngx_lua documentation, "ngx.thread.*".
 local current = require "server.current"
 local light_threads = require "server.light_threads"
+local check_wait = require("server.restrictions").check_wait
 local phases = require "server.phases"
 
 local error, select, type, unpack = error, select, type, unpack
@@ -22,6 +23,7 @@ function thread.spawn(fn, ...)
     if type(fn) ~= "function" then
         error("bad argument #1 to 'spawn' (Lua function expected)", 2)
     end
+    check_wait(2)
     local r = current.request
     if not current.task or r and NO_THREADS[r.phase] then
         error("API disabled in the context of " .. (r and r.phase or phases.global) .. "_by_lua*", 2)
@@ -37,6 +39,7 @@ end
 -- Wait for the first of the light threads to end. Returns true and its results, or false and its error; or nil
 -- and "already waited or killed", when the last one was.
 function thread.wait(...)
+    check_wait(2)
     local count = select("#", ...)
     if count == 0 then
         error("at least one coroutine should be specified", 2)
@@ -63,6 +66,7 @@ end
 
 -- Returns 1, or nil and an error text.
 function thread.kill(co)
+    check_wait(2)
     check(co, 1, "kill")
     local found = light_threads.of(co)
     if not found then

@@ -6,11 +6,14 @@ local current = require "server.current"
 local errors = require "server.errors"
 local log = require "server.log"
 local serial = require "server.serial"
+local check = require("server.restrictions").check
 local settings = require "server.settings"
 local task = require "server.task"
 
 local error, type, select, unpack, tonumber = error, type, select, unpack, tonumber
 local getinfo = debug.getinfo
+
+local FORBIDDEN = { exit_worker = true, init = true }
 
 local timer = {}
 
@@ -63,14 +66,14 @@ function bridge.entries.ngx_timer_dropped(id, again, limit)
         limit, " lua_max_running_timers are not enough")
 end
 
-local known_pending, known_running
+local known_pending, known_running = false, false
 
 -- The limits are an application's to set; Python is told of those in force when they are new.
 local function tell_limits()
     local pending, running = settings.max_pending_timers, settings.max_running_timers
-    if pending and (pending ~= known_pending or running ~= known_running) then
+    if pending ~= known_pending or running ~= known_running then
         known_pending, known_running = pending, running
-        bridge.call.timer_limits(pending, running)
+        bridge.call.timer_limits(pending or nil, running or nil)
     end
 end
 
@@ -87,6 +90,7 @@ local function create(call, n, delay, fn, ...)
     elseif type(fn) ~= "function" then
         argcheck.fail(2, 2, "Lua function expected")
     end
+    check(FORBIDDEN, 3)
     tell_limits()
     last_id = last_id + 1
     local id = last_id

@@ -46,8 +46,9 @@ function config.prefix()
     return identity.prefix
 end
 
+-- What nginx would have been configured with to have what is here.
 function config.nginx_configure()
-    return ""
+    return "--with-http_ssl_module --with-threads"
 end
 
 return { worker = worker, config = config }

@@ -3,6 +3,7 @@
 local bridge = require "server.bridge"
 local identity = require "server.identity"
 local log = require "server.log"
+local check_wait = require("server.restrictions").check_wait
 local settings = require "server.settings"
 local shdict = require "ngx.shdict"
 local values = require "server.thread_values"
@@ -26,6 +27,7 @@ end
 -- results, or false and an error text.
 local function run_worker_thread(...)
     local pool, module, name = ...
+    check_wait(2)
     local of_pool = is_text(pool) and settings.thread_pool[tostring(pool)]
     if select("#", ...) < 3 then
         return false, "expecting at least 3 arguments"
