@@ -5,6 +5,7 @@ local clock = require "server.clock"
 local contexts = require "server.contexts"
 local current = require "server.current"
 local phases = require "server.phases"
+local request_line = require "server.http.request_line"
 local sysinfo = require "server.sysinfo"
 
 local C = ffi.C
@@ -18,7 +19,7 @@ local sub = string.sub
 pcall(ffi.cdef, "int getpid(void);")
 
 local NAMES = {
-    [0] = "stderr", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug",
+    [0] = "", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug",
 }
 local STDERR, ALERT, CRIT, ERR, WARN, NOTICE, INFO, DEBUG = 0, 2, 3, 4, 5, 6, 7, 8
 local MAX_LINE = 4096 -- bytes with the line's end; OpenResty's NGX_MAX_ERROR_STR
@@ -30,7 +31,8 @@ local pid = C.getpid()
 
 local function request_context(r)
     local main = r.main or r
-    local parts = { ', request: "', main.method, " ", main.request_uri, " HTTP/1.", main.http_minor, '"' }
+    local line = request_line(main)
+    local parts = { line ~= "" and ', request: "' .. line .. '"' or "" }
     if main ~= r then
         parts[#parts + 1] = ', subrequest: "' .. r.uri .. '"'
     end

@@ -32,7 +32,7 @@ local function check_uri(uri)
     if type(uri) == "number" then
         uri = tostring(uri)
     elseif type(uri) ~= "string" then
-        error("bad argument #1 to 'exec' (string expected, got " .. (uri == nil and "no value" or type(uri)) .. ")", 3)
+        error("bad argument #1 to 'exec' (string expected, got " .. type(uri) .. ")", 3)
     end
     if uri == "" then
         error("The uri argument is empty", 3)

@@ -2,10 +2,10 @@
 -- is_subrequest. They hang on the metatable of `ngx`, so that its plain functions pay nothing for them.
 local new_tab = require "table.new"
 local current = require "server.current"
+local running = require "ngx.api.running"
 local set_status = require "ngx.api.resp_status"
 
 local rawset = rawset
-local error = error
 
 local _M = {}
 
@@ -13,7 +13,7 @@ local outside = {} -- init and init_worker share one
 
 -- Install the accessors of ngx.ctx, ngx.status, ngx.headers_sent and ngx.is_subrequest on the table ngx.
 function _M.install(ngx)
-    local getters, setters = {}, {}
+    local getters, setters = {}, {} -- called in tail position: their caller is the user's code
 
     function getters.ctx()
         local r = current.request
@@ -38,31 +38,19 @@ function _M.install(ngx)
     end
 
     function getters.status()
-        local r = current.request
-        if not r or not r.method then
-            error("API disabled in the current context", 3)
-        end
-        return r.status
+        return running(2).status
     end
 
     function setters.status(value)
-        return set_status(value, nil, 3)
+        set_status(value, nil, 2)
     end
 
     function getters.headers_sent()
-        local r = current.request
-        if not r or not r.method then
-            error("API disabled in the current context", 3)
-        end
-        return r.header_sent
+        return running(2).header_sent
     end
 
     function getters.is_subrequest()
-        local r = current.request
-        if not r or not r.method then
-            error("API disabled in the current context", 3)
-        end
-        return r.parent ~= nil
+        return running(2).parent ~= nil
     end
 
     setmetatable(ngx, {

@@ -89,27 +89,28 @@ local function set(name, value, override, level)
     local key = lower(name)
     r.headers_changed = true
     if type(value) ~= "table" then
-        return set_one(r, key, name, value == nil and "" or clean(value), override, level + 1)
+        set_one(r, key, name, value == nil and "" or clean(value), override, level + 1)
     elseif #value > 0 then
-        return set_each(r, key, name, value, override, level + 1)
+        set_each(r, key, name, value, override, level + 1)
     elseif not override then
         error("bad 'value' argument: non-empty table expected", level + 1)
+    else
+        set_one(r, key, name, "", true, level + 1)
     end
-    return set_one(r, key, name, "", true, level + 1)
 end
 
 -- value: a string, an array of them (each replaced by its text), or nil (or "") to remove the field.
 function _M.set_header(name, value)
-    return set(name, value, true, 2)
+    set(name, value, true, 2)
 end
 
 function _M.clear_header(name)
-    return set(tostring(name), nil, true, 2)
+    set(tostring(name), nil, true, 2)
 end
 
 -- Append a field beside those of its name (module ngx.req of lua-resty-core).
 function _M.add_header(name, value)
-    return set(name, value, false, 2)
+    set(name, value, false, 2)
 end
 
 return _M

@@ -73,7 +73,8 @@ local function set(given, value, override, level)
     end
     local key, name = name_of(r, given)
     if type(value) ~= "table" then
-        return set_one(r, key, name, value == nil and "" or clean(value), override, level + 1)
+        set_one(r, key, name, value == nil and "" or clean(value), override, level + 1)
+        return
     end
     for i = 1, #value do
         local text = value[i]
@@ -84,7 +85,7 @@ local function set(given, value, override, level)
         set_one(r, key, name, clean(text), override and i == 1, level + 1)
     end
     if #value == 0 and override then
-        return set_one(r, key, name, "", true, level + 1)
+        set_one(r, key, name, "", true, level + 1)
     end
 end
 

@@ -14,5 +14,5 @@ return function(status, reason, level)
     elseif not status or status < 100 or status > 999 then
         return log.err("invalid HTTP status code ", status)
     end
-    r.status, r.reason = status, reason ~= "" and reason or nil
+    r.status, r.reason = status - status % 1, reason ~= "" and reason or nil
 end

@@ -1,18 +1,14 @@
 -- Owns the variables that tell what the client asked for: request line, fields, arguments, cookies, body.
 -- Source: nginx, ngx_http_core_module, "Embedded Variables".
-local ffi = require "ffi"
 local base64 = require "ngx.api.base64"
 local identity = require "server.identity"
 local settings = require "server.settings"
 local sysinfo = require "server.sysinfo"
 
-local C = ffi.C
-local ffi_cast, ffi_string = ffi.cast, ffi.string
 local byte, find, gsub, lower = string.byte, string.find, string.gsub, string.lower
 local match, sub = string.match, string.sub
 local tostring = tostring
 
-local CR = 13
 local AMPERSAND, EQUALS, SEMICOLON, COMMA, SPACE = 38, 61, 59, 44, 32
 
 local get, set = {}, {}
@@ -27,17 +23,10 @@ function get.is_args(r) return r.args and r.args ~= "" and "?" or "" end
 function get.server_protocol(r) return r.http_minor == 1 and "HTTP/1.1" or "HTTP/1.0" end
 function get.content_length(r) return r.headers:get("content-length") end
 function get.content_type(r) return r.headers:get("content-type") end
-function get.request_body(r) return r.body_data ~= "" and r.body_data or nil end
+function get.request_body(r) return r.body and r.body_data or r.body_data ~= "" and r.body_data or nil end
 function get.request_body_file(r) return r.body_file and r.body_file.path end
 
--- The request line as it came.
-function get.request(r)
-    local bytes, size = r.conn.head:ref()
-    if size == 0 then
-        return ""
-    end
-    return ffi_string(bytes, C.pygw_memchr(bytes, CR, size) - ffi_cast("uint8_t *", bytes))
-end
+get.request = require "server.http.request_line"
 
 function get.request_length(r)
     return tostring(r.head_size + (r.body and r.body.received or 0))
