@@ -6,7 +6,7 @@ The one place where the control plane meets the request path. Must never serve o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gevent
@@ -27,7 +27,7 @@ class Gateway:
     """One worker of the gateway with all that it stands on; `start`, `run`, `stop` as Worker's.
 
     app: path of another Lua application, which gets the ngx runtime alone, no Python plugins.
-    process: as Worker's; a privileged agent has the id -1.
+    process, shared_fds: as Worker's; a privileged agent has the id -1.
     Raises ExtensionError, StoreRefused or ConfigError when an extension, the store or apisix.yaml
     cannot be used.
     """
@@ -42,6 +42,7 @@ class Gateway:
         clock: Clock | None = None,
         error_fd: int = 2,
         process: Process = "single",
+        shared_fds: Mapping[str, int] | None = None,
     ) -> None:
         self.id = worker_id
         self.hooks = load_extensions(settings.python_plugins, settings.base)
@@ -59,6 +60,7 @@ class Gateway:
             clock=clock,
             error_fd=error_fd,
             process=process,
+            shared_fds=shared_fds,
             calls=calls,
             awaits=awaits,
         )

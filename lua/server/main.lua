@@ -11,6 +11,7 @@ local log = require "server.log"
 local phases = require "server.phases"
 local servers = require "server.http.servers"
 local settings = require "server.settings"
+local shdict = require "ngx.shdict"
 local streams = require "server.stream"
 local task = require "server.task"
 
@@ -38,6 +39,9 @@ local function load_app(path)
 end
 
 local function boot(config)
+    for name, size in pairs(config.shared_dicts) do
+        shdict.declare(name, size, config.shared_fds[name])
+    end
     local app = contract.check(load_app(config.app))
     for name, value in pairs(app.settings or {}) do
         settings[name] = value
@@ -65,16 +69,14 @@ end
 
 -- Start the worker. config: {id, count, process (see server.identity), prefix, app (a path, nil: apisix),
 -- listeners (array of {fd, tls}), strict (OpenResty's restrictions by phase), log_fd, log_level,
--- http (overrides of server.settings), shared_dicts (name -> bytes)}. bridge.call.started hears nil, or why it failed.
+-- http (overrides of server.settings), shared_dicts (name -> bytes), shared_fds (name -> descriptor)}.
+-- bridge.call.started hears nil, or why it failed; the descriptors may be closed then.
 function _M.start(config)
     identity.id, identity.count, identity.prefix = config.id, config.count, config.prefix
     identity.process = config.process
     log.fd, log.level = config.log_fd, config.log_level
     for name, value in pairs(config.http) do
         settings[name] = value
-    end
-    for name, size in pairs(config.shared_dicts) do
-        require("ngx.shdict").declare(name, size)
     end
     run_task(function()
         return boot(config)

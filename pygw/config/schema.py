@@ -12,9 +12,14 @@ from typing import Any
 
 from pygw.config import checks as c
 from pygw.config.checks import Check, ListOf, Table, one_of
+from pygw.config.units import parse_size
 from pygw.config.yamlfile import Document, KeyPath, dotted
 
 LOG_LEVELS = ("emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
+SHARED_DICT_SIZES = (
+    12 << 10,
+    4 << 30,
+)  # bytes, least and most, as lua/ngx/shdict/init.lua has them
 PROVIDERS = {
     "traditional": ("embedded", "etcd", "yaml"),
     "control_plane": ("etcd",),
@@ -43,8 +48,14 @@ def _provider(role: str) -> Check:
     return Table({"config_provider": one_of(*PROVIDERS[role])}, required=["config_provider"])
 
 
+def _shared_dict(value: Any, path: KeyPath, document: Document) -> None:
+    c.size(value, path, document)
+    if not SHARED_DICT_SIZES[0] <= parse_size(value) <= SHARED_DICT_SIZES[1]:
+        raise document.error(path, f"a shared dictionary has from 12k to 4g, not {c.shown(value)}")
+
+
 _LISTEN_TABLE = Table({"ip": c.ip, "port": c.port}, required=["port"])
-_SHARED_DICTS = Table({}, other=c.size)
+_SHARED_DICTS = Table({}, other=_shared_dict)
 _HEADER_BUFFERS = c.matching(r"[1-9]\d*\s+\d+[kKmM]?", 'a count and a size such as "4 8k"')
 _KEYRING_KEY = c.matching(r".{16}|.{32}", "a string of 16 or 32 characters")
 

@@ -37,6 +37,7 @@ class Child:
         *,
         settings_fd: int,
         listen_fds: Sequence[int],
+        shared_fds: Sequence[int],
         app: str | None,
         now: float,
     ) -> None:
@@ -50,13 +51,14 @@ class Child:
         os.set_blocking(self.report_fd, False)
         options = [f"--id={index}", f"--master={os.getpid()}", f"--settings={settings_fd}"]
         options += [f"--ready={theirs}", f"--listen={','.join(map(str, listen_fds))}"]
+        options += [f"--shared={','.join(map(str, shared_fds))}"]
         options += [f"--app={app}"] if app else []
         try:
             with _usr1_held():
                 self._process = subprocess.Popen(
                     [*kind.command, *options],
                     stdin=subprocess.DEVNULL,
-                    pass_fds=[settings_fd, theirs, *listen_fds],
+                    pass_fds=[settings_fd, theirs, *listen_fds, *shared_fds],
                     env={**os.environ, "PYTHONSAFEPATH": "1"},
                 )
         except BaseException:

@@ -31,6 +31,7 @@ class Child:
     id: int
     settings: Settings
     listen_fds: list[int]
+    shared_fds: dict[str, int]
     app: str | None
     agent: bool
     log: ErrorLog
@@ -73,17 +74,23 @@ def begin(argv: Sequence[str] | None = None) -> Child:
     for number in (signal.SIGINT, signal.SIGHUP):  # of a terminal: the master's to handle
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, lambda *_: os._exit(0))  # nothing to finish before it serves
-    fds = [int(fd) for fd in options.listen.split(",") if fd]
-    for fd in [*fds, options.ready]:
+    fds, shared = _numbers(options.listen), _numbers(options.shared)
+    for fd in [*fds, *shared, options.ready]:
         os.set_inheritable(fd, False)
     settings = restore(_read_all(options.settings))
+    dicts = dict(zip(sorted(settings.shared_dicts), shared, strict=False))
     log = ErrorLog(settings.error_log, settings.error_log_level, onto_stderr=True)
     signal.signal(signal.SIGUSR1, lambda *_: log.reopen())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
     threshold = LoggingHandler.threshold(settings.error_log_level)
     logging.basicConfig(handlers=[LoggingHandler(log)], level=threshold)
     _raise_file_limit(settings.worker_rlimit_nofile)
-    return Child(options.id, settings, fds, options.app, options.agent, log, options.ready)
+    app, agent = options.app, options.agent
+    return Child(options.id, settings, fds, dicts, app, agent, log, options.ready)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",") if number]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--settings", type=int, required=True, help="fd of the settings' JSON")
     parser.add_argument("--ready", type=int, required=True, help="fd to report on")
     parser.add_argument("--listen", default="", help="listening fds, comma-separated")
+    parser.add_argument("--shared", default="", help="fds of the shared dictionaries, by name")
     parser.add_argument("--app", help="Lua application instead of apisix")
     parser.add_argument("--agent", action="store_true", help="it is the privileged agent")
     return parser

@@ -12,6 +12,7 @@ from pygw.config.model import Settings
 from pygw.process.adminkey import key_file, with_key
 from pygw.process.child import Child, Kind
 from pygw.process.listeners import Key, Listeners
+from pygw.process.regions import Regions
 
 Slot = tuple[Kind, int]
 AGENT_ID = -1
@@ -30,6 +31,7 @@ class Generation:
         kinds: dict[str, Kind],
         app: str | None,
         listeners: Listeners,
+        regions: Regions,
     ) -> None:
         self.number, self.app = number, app
         admin_used = app is None and settings.admin.enabled
@@ -37,7 +39,7 @@ class Generation:
         self.settings = settings = with_key(settings) if admin_used else settings
         self.children: dict[Slot, Child] = {}
         self.failures: dict[Slot, int] = {}
-        self._listeners, self._kinds = listeners, kinds
+        self._listeners, self._regions, self._kinds = listeners, regions, kinds
         self._slots: dict[Slot, list[Key]] = {
             (kinds["worker"], index): [("worker", address, index) for address in settings.listen]
             for index in range(settings.workers)
@@ -87,12 +89,14 @@ class Generation:
     def spawn(self, slot: Slot, now: float) -> Child:
         """Start the child of a slot. Raises OSError."""
         kind, index = slot
+        has_lua = kind.name != "admin"
         child = Child(
             kind,
             index,
             self.number,
             settings_fd=self._settings_fd,
             listen_fds=[self._listeners.fd(key) for key in self._slots[slot]],
+            shared_fds=self._regions.open(self.settings.shared_dicts) if has_lua else [],
             app=self.app,
             now=now,
         )

@@ -21,6 +21,7 @@ from pygw.process.errorlog import ErrorLog
 from pygw.process.generation import Generation, Slot
 from pygw.process.listeners import ListenError, Listeners
 from pygw.process.pidfile import PidFile
+from pygw.process.regions import Regions
 from pygw.process.signals import SignalQueue
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
@@ -54,7 +55,7 @@ class Master:
     ) -> None:
         self._load, self._app = load, app
         self._kinds = {name: Kind(name, command) for name, command in commands.items()}
-        self._listeners = Listeners()
+        self._listeners, self._regions = Listeners(), Regions()
         self._current = self._generation(1, load())
         self._next: Generation | None = None
         self._log = _open_log(self._current.settings)
@@ -81,6 +82,7 @@ class Master:
                     self._turn(queue)
         finally:
             self._listeners.close()
+            self._regions.close()
             self._current.close()
             pid_file.remove()
             self._log.close()
@@ -131,7 +133,8 @@ class Master:
     # Children.
 
     def _generation(self, number: int, settings: Settings) -> Generation:
-        return Generation(number, settings, self._kinds, self._app, self._listeners)
+        kinds, app = self._kinds, self._app
+        return Generation(number, settings, kinds, app, self._listeners, self._regions)
 
     def _spawn_all(self, generation: Generation) -> None:
         for slot in generation.slots():
@@ -229,6 +232,7 @@ class Master:
             child.stop(signal.SIGTERM, time.monotonic() + TERM_PATIENCE)
         abandoned.close()
         self._listeners.retain(self._current.sockets())
+        self._regions.retain(self._current.settings.shared_dicts)
 
     def _finish_reload(self, generation: Generation) -> None:
         old, self._current, self._next = self._current, generation, None
@@ -238,6 +242,7 @@ class Master:
             child.stop(signal.SIGQUIT, time.monotonic() + patience)
         old.close()
         self._listeners.retain(generation.sockets())
+        self._regions.retain(generation.settings.shared_dicts)
         self._log.close()
         self._log = _open_log(generation.settings)
         for warning in generation.settings.warnings:

@@ -30,7 +30,14 @@ def serve(child: Child) -> None:
     from pygw.vm.worker import Process
 
     process: Process = "privileged agent" if child.agent else "worker"
-    worker = Gateway(child.settings, child.id, child.listen_fds, child.app, process=process)
+    worker = Gateway(
+        child.settings,
+        child.id,
+        child.listen_fds,
+        child.app,
+        process=process,
+        shared_fds=child.shared_fds,
+    )
     worker.start()
     gevent.signal_handler(signal.SIGTERM, worker.stop, False)
     gevent.signal_handler(signal.SIGQUIT, worker.stop, True)

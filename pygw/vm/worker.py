@@ -6,6 +6,7 @@ Must never know how the process came to be (that is `pygw.process`), nor what th
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -51,6 +52,8 @@ class Worker:
     plain HTTP. strict: put OpenResty's restrictions of what may be called in which phase in force.
     app: path of a Lua file that returns an application; None is the gateway (`apisix`).
     clock: the hub's clock; tests pass a VirtualClock. error_fd: where Lua's log lines go.
+    shared_fds: the files of the shared dictionaries by name, which it closes once it has mapped
+    them; a dictionary without one is the worker's alone.
     process: what it tells Lua to be. wants_agent: whether Lua asked for a privileged agent.
     calls, awaits: further bridge functions (see `Bridge`).
     """
@@ -66,6 +69,7 @@ class Worker:
         error_fd: int = 2,
         strict: bool = False,
         process: Process = "single",
+        shared_fds: Mapping[str, int] | None = None,
         calls: Mapping[str, Callable[..., Any]] | None = None,
         awaits: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
@@ -80,8 +84,9 @@ class Worker:
         self._listeners = [
             each if isinstance(each, Listener) else Listener(each) for each in listeners
         ]
+        self._shared_fds = dict(shared_fds or {})
         self._config = boot_config(
-            settings, worker_id, self._listeners, app, error_fd, strict, process
+            settings, worker_id, self._listeners, app, error_fd, strict, process, self._shared_fds
         )
         new_runtime = partial(
             create_runtime, settings.lua_paths, settings.lua_cpaths, settings.plugin_dirs
@@ -108,6 +113,8 @@ class Worker:
         self.hub.start()
         self.bridge.start(self._config)
         self._started.wait()
+        for fd in self._shared_fds.values():
+            os.close(fd)
         if self._failure is not None:
             self.hub.stop()
             raise StartError(self._failure)
@@ -145,6 +152,7 @@ def boot_config(
     error_fd: int,
     strict: bool = False,
     process: Process = "single",
+    shared_fds: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """What `start` of lua/server/main.lua wants to know."""
     return {
@@ -159,6 +167,7 @@ def boot_config(
         "log_level": _LEVELS.index(settings.error_log_level),
         "http": asdict(settings.http),
         "shared_dicts": dict(settings.shared_dicts),
+        "shared_fds": dict(shared_fds or {}),
     }
 
 

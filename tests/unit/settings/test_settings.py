@@ -284,6 +284,16 @@ def test_dev_mode_runs_one_worker(given: Any) -> None:
             'not a size such as "64k" or "10m": "10mb"',
         ),
         (
+            "nginx_config: {http: {custom_lua_shared_dict: {d: 8k}}}",
+            "config.yaml:1: nginx_config.http.custom_lua_shared_dict.d: "
+            'a shared dictionary has from 12k to 4g, not "8k"',
+        ),
+        (
+            "nginx_config: {meta: {lua_shared_dict: {d: 5g}}}",
+            "config.yaml:1: nginx_config.meta.lua_shared_dict.d: "
+            'a shared dictionary has from 12k to 4g, not "5g"',
+        ),
+        (
             "nginx_config: {http: {client_max_body_size: 1.5}}",
             "config.yaml:1: nginx_config.http.client_max_body_size: "
             "a size is a whole number of bytes, not 1.5",
