@@ -50,6 +50,8 @@ local COMPILE_TEXTS = {
     [178] = "digits missing in \\x{} or \\o{}",
 }
 
+local DUPLICATE_NAME = 143
+
 local _M = { compile_texts = COMPILE_TEXTS }
 
 -- The error of a failed match: "pcre_exec() failed: <number>". rc: PCRE2's negative result.
@@ -62,6 +64,9 @@ end
 
 -- The error of a failed compilation. offset: where in the pattern, in bytes, it was noticed.
 function _M.compile(text, pattern, offset)
+    if text == COMPILE_TEXTS[DUPLICATE_NAME] then
+        offset = offset - 1 -- PCRE noticed it before the name's end
+    end
     local message = 'pcre_compile() failed: ' .. text .. ' in "' .. pattern .. '"'
     if offset == #pattern then
         return message

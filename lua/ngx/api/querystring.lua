@@ -88,7 +88,11 @@ function _M.decode_uri_args(str, max, into)
         max = _M.MAX_ARGS
     end
     local args = read(str, max, false, into)
-    local _, amps = gsub(str, "&", "")
+    local amps = 0
+    if max > 0 and find(str, "&", 1, true) then
+        local _, count = gsub(str, "&", "")
+        amps = count
+    end
     if max > 0 and amps > 0 and amps + 1 > max then
         log.debug(LIMIT_HIT, max)
         return args, "truncated"

@@ -58,8 +58,8 @@ local function set_one(r, key, name, value, override, level)
     local effect = effects[key]
     if effect and not effect(r, value ~= "" and value or nil) then
         error("failed to set header", level + 1)
-    elseif value == "" then
-        return override and r.headers:remove(key)
+    elseif value == "" and override then
+        return r.headers:remove(key)
     elseif override then
         return r.headers:set(key, name, value)
     end

@@ -126,13 +126,13 @@ _M.header = setmetatable({}, {
         return several or found
     end,
     __newindex = function(_, given, value)
-        return set(given, value, true, 2)
+        set(given, value, true, 2)
     end,
 })
 
 -- Append a field. value: text or an array of it.
 function _M.add_header(given, value)
-    return set(given, value, false, 2)
+    set(given, value, false, 2)
 end
 
 return _M

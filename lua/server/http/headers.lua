@@ -133,7 +133,7 @@ end
 local FOLDING = {
     __index = function(self, key)
         if type(key) ~= "string" then
-            return nil
+            key = tostring(key)
         end
         local value = rawget(self, lower(key))
         if value == nil then
@@ -206,7 +206,10 @@ local CONTROLS = "[%z\1-\8\10-\31\127]" -- but for the tab
 
 -- A value as it may stand in a field: text, its controls escaped but for the tab, so that it stays one line.
 function _M.clean(value)
-    if type(value) ~= "string" then
+    local kind = type(value)
+    if kind == "number" then
+        return tostring(value)
+    elseif kind ~= "string" then
         value = tostring(value)
     end
     local known = values[value]

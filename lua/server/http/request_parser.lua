@@ -229,7 +229,9 @@ local function check_target(r)
             return 400, "invalid request"
         end
     end
-    if r.method == "TRACE" then -- it would show a script what is secret to it
+    if r.method == "CONNECT" then
+        return 400, "invalid request"
+    elseif r.method == "TRACE" then -- it would show a script what is secret to it
         return 405, "TRACE method"
     end
     r.uri, r.args = path, args
