@@ -87,14 +87,35 @@ function _M.here(level)
     return concat(lines, "\n")
 end
 
--- Log that task died of err. what: "lua entry thread aborted: runtime error: " or the like.
-function _M.report(task, what, err)
+-- The stack of a task's coroutine alone.
+local function one_stack(task)
+    local lines = { "stack traceback:" }
+    add_stack(lines, task.co, 0, depth(task.co, 0))
+    return concat(lines, "\n")
+end
+
+-- The text of an error, nil where it has none.
+local function text_of(err)
     local kind = type(err)
-    local text = (kind == "string" or kind == "number") and tostring(err) or "unknown reason"
+    return (kind == "string" or kind == "number") and tostring(err) or nil
+end
+
+local function write(task, ...)
     local outer = current.request
     current.request = task.request or outer
-    log.err(what, text, "\n", traceback(task, err))
+    log.err(...)
     current.request = outer
+end
+
+-- Log that task died of err. what: "lua entry thread aborted: runtime error: " or the like.
+function _M.report(task, what, err)
+    return write(task, what, text_of(err) or "unknown reason", "\n", traceback(task, err))
+end
+
+-- The same of a phase that nginx runs in no coroutine: a response's filters, the balancer, the log phase.
+function _M.report_plain(task, what, err)
+    local text = text_of(err)
+    return write(task, what, text and text .. "\n" .. one_stack(task) or "unknown reason")
 end
 
 return _M

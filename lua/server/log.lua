@@ -21,7 +21,7 @@ pcall(ffi.cdef, "int getpid(void);")
 local NAMES = {
     [0] = "", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug",
 }
-local STDERR, ALERT, CRIT, ERR, WARN, NOTICE, INFO, DEBUG = 0, 2, 3, 4, 5, 6, 7, 8
+local ALERT, CRIT, ERR, WARN, NOTICE, INFO, DEBUG = 2, 3, 4, 5, 6, 7, 8
 local MAX_LINE = 4096 -- bytes with the line's end; OpenResty's NGX_MAX_ERROR_STR
 
 -- capture(level, time, line): who keeps lines for Lua code (server.log_capture), if anybody does.
@@ -71,15 +71,10 @@ local function context(r)
     return ", context: " .. contexts.name(phase) .. (r and r.client_addr and client_context(r) or "")
 end
 
--- Write one line. level: 0..8 as ngx.STDERR..ngx.DEBUG; message: a string.
-function _M.write(level, message)
-    if level > _M.level and level ~= STDERR then
-        return
-    end
-    local r = current.request
+local function put(level, number, text)
     local now = clock.now()
     local line = os_date("%Y/%m/%d %H:%M:%S", floor(now)) .. " [" .. NAMES[level] .. "] " .. pid .. "#0: "
-        .. (r and r.connection and ("*" .. r.connection .. " ") or "") .. message .. context(r)
+        .. number .. text
     line = sub(line, 1, MAX_LINE - 1)
     if _M.capture then
         _M.capture(level, now, line)
@@ -89,6 +84,21 @@ function _M.write(level, message)
         return _M.sink(level, line)
     end
     C.pygw_write(_M.fd, line, #line)
+end
+
+-- Write one line. level: 0..8 as ngx.STDERR..ngx.DEBUG; message: a string.
+function _M.write(level, message)
+    if level <= _M.level then
+        local r = current.request
+        return put(level, r and r.connection and "*" .. r.connection .. " " or "", message .. context(r))
+    end
+end
+
+-- The same of what is no matter of the request that runs, such as a mistake in a pattern.
+function _M.bare(level, message)
+    if level <= _M.level then
+        return put(level, "", message)
+    end
 end
 
 local function writer(level)

@@ -5,6 +5,7 @@ local ffi = require "ffi"
 local cache = require "ngx.api.regexcache"
 local captures = require "ngx.api.captures"
 local errors = require "ngx.api.pcre_errors"
+local log = require "server.log"
 local pcre = require "ngx.api.pcre"
 local templates = require "ngx.api.template"
 
@@ -17,6 +18,7 @@ local offsets = pcre.offsets
 local tostring = tostring
 local type = type
 
+local ERR = 4 -- a level of the log
 local KEEP = 1048576
 local NOMATCH = -1
 local TOO_SMALL = "capture size too small"
@@ -86,9 +88,7 @@ local function finish(out, compiled, subject, template, func, all)
 end
 
 local function log_template_error(reason)
-    if ngx.log then
-        ngx.log(ngx.ERR, reason)
-    end
+    log.bare(ERR, reason)
 end
 
 local function substitute_template(compiled, subject, replacement, all)

@@ -7,12 +7,15 @@ local _M = {}
 -- In one request: in a phase, in the filters of the answer to that, in the log phase.
 local MAX = 4
 
-local FILTER = { balancer = true, header_filter = true, body_filter = true, log = true }
+local PLAIN = { balancer = true, header_filter = true, body_filter = true, log = true }
 
 -- Report that err ended task, of request r. Returns whether r may go on with its answer to that.
 function _M.note(r, task, err)
-    errors.report(task, FILTER[r.phase] and "failed to run " .. r.phase .. "_by_lua*: "
-        or "lua entry thread aborted: runtime error: ", err)
+    if PLAIN[r.phase] then
+        errors.report_plain(task, "failed to run " .. r.phase .. "_by_lua*: ", err)
+    else
+        errors.report(task, "lua entry thread aborted: runtime error: ", err)
+    end
     r.failures = r.failures + 1
     return r.failures <= MAX and r.stage ~= ""
 end
