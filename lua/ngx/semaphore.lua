@@ -3,7 +3,7 @@
 local bridge = require "server.bridge"
 local clock = require "server.clock"
 local current = require "server.current"
-local check_wait = require("server.restrictions").check_wait
+local refusal_to_wait = require("server.restrictions").refusal_to_wait
 local task = require "server.task"
 
 local error, getmetatable, setmetatable, tonumber = error, getmetatable, setmetatable, tonumber
@@ -49,7 +49,8 @@ function Waiter:on_timer()
     end
 end
 
--- wait(seconds): take a resource, waiting so long for one (in whole milliseconds). Returns true, or nil and "timeout".
+-- wait(seconds): take a resource, waiting so long for one (in whole milliseconds). Returns true, or nil and
+-- "timeout" or why nothing can wait here.
 function Semaphore:wait(seconds)
     check(self)
     local milliseconds = tonumber(seconds) * 1000
@@ -57,13 +58,16 @@ function Semaphore:wait(seconds)
     if milliseconds < 0 then
         error("no negative number", 2)
     end
+    local refusal = refusal_to_wait()
+    if refusal then
+        return nil, refusal
+    end
     if self.resources > 0 and self.waiting == 0 then
         self.resources = self.resources - 1
         return true
     elseif milliseconds == 0 then
         return nil, "timeout"
     end
-    check_wait(2)
     local waiter = setmetatable({ task = current.task, semaphore = self }, Waiter)
     self.last = self.last + 1
     self[self.last] = waiter

@@ -15,16 +15,21 @@ local WAITABLE = {
 
 local _M = {}
 
+-- ngx_lua's refusal to let something wait here, or nil.
+function _M.refusal_to_wait()
+    if not current.task then
+        return "API disabled in the current context"
+    elseif phases.strict then
+        local r = current.request
+        return not WAITABLE[r and r.phase or phases.global] and contexts.refusal(r) or nil
+    end
+end
+
 -- Raise unless something can wait here, and ngx_lua would let it. level: of the caller to blame, as error() counts.
 function _M.check_wait(level)
-    if not current.task then
-        error("API disabled in the current context", level + 1)
-    end
-    if phases.strict then
-        local r = current.request
-        if not WAITABLE[r and r.phase or phases.global] then
-            error(contexts.refusal(r), level + 1)
-        end
+    local refusal = _M.refusal_to_wait()
+    if refusal then
+        error(refusal, level + 1)
     end
 end
 

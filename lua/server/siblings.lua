@@ -25,5 +25,8 @@ return function()
             pids[#pids + 1] = tonumber(pid)
         end
     end
+    if #pids == 0 then -- a master of another kind
+        pids[1] = sysinfo.getpid()
+    end
     return pids
 end

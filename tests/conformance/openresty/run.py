@@ -138,6 +138,7 @@ class BlockRun:
             "cwd": str(self._place.directory),
             "servroot": str(self._place.servroot),
             "log": str(self._log),
+            "master": bool(self._spec.settings.get("master_process_enabled")),
             "env": {**app.env, **{key: str(value) for key, value in self._env.items()}},
         }
 

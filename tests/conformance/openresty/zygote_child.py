@@ -12,12 +12,14 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 import gevent
 
 from pygw.config.settings import load
 from pygw.vm.worker import Listener, StartError, Worker
+from pygw.vm.worker import Listener, Process, StartError, Worker
 
 BACKLOG = 511
 
@@ -69,7 +71,10 @@ def make_worker(settings: Any, job: dict[str, Any], log: int) -> Worker:
     listeners = [
         Listener(listen(each["host"], each["port"]), each["tls"]) for each in job["listeners"]
     ]
-    return Worker(settings, 0, listeners, job["app"], error_fd=log, strict=True)
+    process: Process = "worker" if job["master"] else "single"
+    master = os.getppid() if job["master"] else os.getpid()
+    Path(job["servroot"], "logs/nginx.pid").write_text(f"{master}\n")
+    return Worker(settings, 0, listeners, job["app"], error_fd=log, strict=True, process=process)
 
 
 def main() -> None:
