@@ -18,7 +18,6 @@ from typing import Any
 import gevent
 
 from pygw.config.settings import load
-from pygw.vm.worker import Listener, StartError, Worker
 from pygw.vm.worker import Listener, Process, StartError, Worker
 
 BACKLOG = 511
