@@ -21,7 +21,6 @@ from support.etcd_server import EtcdServer, free_ports, running
 PATIENCE = 30.0  # seconds before a test gives up on an event
 ADAPTER = Path(__file__).with_name("adapter.lua")
 KEY = "boot-admin-key"
-PLUGINS = ("key-auth", "limit-count", "proxy-rewrite", "response-rewrite", "cors", "prometheus")
 
 
 class Answer:
@@ -101,7 +100,6 @@ def _configure(directory: Path, tree: Path, lua_trees: list[Path], etcd: EtcdSer
             "admin": {"admin_key": [{"name": "admin", "key": KEY, "role": "admin"}]},
             "etcd": {"host": [etcd.url], "prefix": "/apisix"},
         },
-        "plugins": [*PLUGINS, "public-api"],
     }
     text = yaml.safe_dump(theirs)
     (directory / "conf" / "config.yaml").write_text(text)
