@@ -38,7 +38,6 @@ class Application:
     listeners: list[Listener] = field(default_factory=list)
     shared_dicts: dict[str, int] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
-    limits: dict[str, int] = field(default_factory=dict)
     log_level: str = "debug"
     workers: int = 1
 
@@ -108,9 +107,9 @@ def _note(directive: conf.Directive, application: Application) -> None:
     elif name == "env" and "=" in args[0]:
         key, _, value = args[0].partition("=")
         application.env[key] = value
-    elif name in ("lua_max_pending_timers", "lua_max_running_timers"):
-        application.limits[name.removeprefix("lua_")] = int(args[0])
     elif name == "worker_processes":
         application.workers = int(args[0])
+    elif name == "error_log" and args[0].startswith("syslog:"):
+        raise Unsupported("nginx's syslog")
     elif name == "error_log" and len(args) > 1 and application.log_level == "debug":
         application.log_level = args[1]

@@ -20,6 +20,14 @@ SECTIONS = {
     "stream_server_config2": "nginx's stream subsystem",
     "reload_fails": "HUP of nginx itself",
     "init": "nginx's own test database",
+    "http09": "HTTP/0.9",
+}
+
+# What a failed block's log says when it asked for what is not there.
+_LACKING = {
+    r"module 'resty\.mysql' not found": "lua-resty-mysql",
+    r"module 'resty\.rsa' not found": "lua-resty-rsa",
+    r"undefined symbol: (?:ngx|lua|ndk)_\w+": "nginx's C API",
 }
 
 
@@ -33,7 +41,13 @@ def is_debug(pattern: Any) -> bool:
     """Whether a text or regex that a block looks for in the log is of nginx's debug lines."""
     text = pattern.pattern if isinstance(pattern, re.Pattern) else str(pattern)
     plain = re.sub(r"\\([^\w])", r"\1", text)
-    return any(line in text or line in plain for line in _table()["debug_lines"])
+    lines = _table()["debug_lines"]
+    return any(line in text or line in plain or plain in line for line in lines if plain)
+
+
+def lacking(log: str) -> str | None:
+    """Why a block that failed could not have passed, from its log; None: it failed."""
+    return next((why for text, why in _LACKING.items() if re.search(text, log)), None)
 
 
 def reason(path: Path, block: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import threading
 import time
@@ -46,7 +47,7 @@ class Mock:
         if length is not None:
             return int(length)
         query = self._text("query")
-        return len(query) if query is not None else None
+        return len(query) if isinstance(query, str) else None
 
     def _serve_stream(self) -> None:
         peer, _ = self._socket.accept()
@@ -80,8 +81,10 @@ class Mock:
     def problems(self) -> Iterator[str]:
         """What the block says of what came, and is not so."""
         query, length = self._text("query"), self._text("query_len")
-        if query is not None and self.received != query.encode("latin-1"):
-            yield f"{self.kind}_query {self.received!r}, not {query!r}"
+        received = self.received.decode("latin-1")
+        fits = query.search(received) if isinstance(query, re.Pattern) else query == received
+        if query is not None and not fits:
+            yield f"{self.kind}_query {received!r}, not {query!r}"
         if length is not None and len(self.received) != int(length):
             yield f"{self.kind}_query_len {len(self.received)}, not {int(length)}"
 

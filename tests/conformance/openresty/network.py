@@ -1,7 +1,8 @@
 """Owns a network for a thread and what it starts: ports that nobody else has, no way out.
 
-It has loopback, an address that is refused at once (0.0.0.1), and a default route into nowhere, so
-that connecting to an outside address is met with silence, as blocks about time-outs expect.
+It has loopback, an address that is refused at once (0.0.0.1), and a default route into nowhere,
+which 127.0.0.2:12345 takes too, so that connecting to these is met with silence: blocks about
+time-outs count on all that.
 Needs root and iproute2; without them blocks run in the machine's own network.
 """
 
@@ -21,6 +22,10 @@ link set beyond arp off up
 addr add 198.18.0.1/32 dev nowhere
 route add default dev nowhere
 route add prohibit 0.0.0.1/32
+route add default dev nowhere table 12345
+rule add pref 1 to 127.0.0.2 ipproto tcp dport 12345 lookup 12345
+rule add pref 2 lookup local
+rule del pref 0
 """
 
 

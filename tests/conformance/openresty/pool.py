@@ -89,9 +89,9 @@ class Pool:
         shutil.rmtree(self._root, ignore_errors=True)
 
     def _work(self, number: int) -> None:
-        port = _PORT if network.isolate() else _server_port()
-        with services.running() as env:
-            self._run_blocks(number, port, env)
+        alone = network.isolate()
+        with services.running(alone) as env:
+            self._run_blocks(number, _PORT if alone else _server_port(), env)
 
     def _run_blocks(self, number: int, port: int, env: dict[str, str]) -> None:
         specs: dict[Path, spec.Spec] = {}

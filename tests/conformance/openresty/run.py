@@ -21,6 +21,7 @@ _TIMEOUT = 3.0  # seconds that a client waits for the next bytes, unless the blo
 _SETTLE = 1.0  # seconds that lines get to appear in the log
 _QUIET = 0.03  # seconds that a log is watched before unwanted lines are said not to be there
 _TAIL = 4000  # characters of the log in a verdict
+_INDEX = "<html><head><title>It works!</title></head><body>It works!</body></html>"
 _VERSION = (1, 27, 1)  # the nginx that blocks are told they run on
 _OPENSSL = (3, 0, 0)
 
@@ -100,6 +101,9 @@ class BlockRun:
         except Exception as error:  # a fault of the collector's own: seen, and the others go on
             verdict = Verdict(FAILED, [f"the collector failed: {error!r}"])
             self._zygote.stop(signal.SIGKILL)
+        reason = exceptions.lacking(self._log_text()) if verdict.outcome == FAILED else None
+        if reason:
+            verdict = Verdict(SKIPPED, [reason])
         verdict.seconds = time.monotonic() - began
         verdict.log = self._log_text()[-_TAIL:]
         return verdict
@@ -149,6 +153,7 @@ class BlockRun:
             (servroot / name).mkdir(parents=True)
         servroot.chmod(0o755)
         self._log.touch()
+        (servroot / "html" / "index.html").write_text(_INDEX)
         self._write_files()
 
     def _write_files(self) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 _START = 10.0  # seconds that a server gets to listen
 _OUTSIDE = bytes([198, 18, 1, 1])
+_USUAL = {"MEMCACHED": 11211, "REDIS": 6379}
 _NAMES = {
     "localhost": bytes([127, 0, 0, 1]),
     "agentzh.org": _OUTSIDE,
@@ -31,19 +32,23 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[dict[str, str]]:
-    """Run them all; gives the TEST_NGINX_… variables that say where they are."""
+def running(alone: bool) -> Iterator[dict[str, str]]:
+    """Run them all; gives the TEST_NGINX_… variables that say where they are.
+
+    alone: nobody else is in this network, so that they may have their usual ports.
+    """
     with contextlib.ExitStack() as stack:
         env = {}
         for name, binary, options in (
-            ("MEMCACHED", "memcached", ["-u", "nobody", "-l", "127.0.0.1", "-p"]),
-            ("REDIS", "redis-server", ["--bind", "127.0.0.1", "--save", "", "--port"]),
+            ("MEMCACHED", "memcached", ["-u", "nobody", "-l", "127.0.0.1", "-U", "{}", "-p", "{}"]),
+            ("REDIS", "redis-server", ["--bind", "127.0.0.1", "--save", "", "--port", "{}"]),
         ):
-            env[f"TEST_NGINX_{name}_PORT"] = str(free_port())
+            port = _USUAL[name] if alone else free_port()
+            env[f"TEST_NGINX_{name}_PORT"] = str(port)
             path = shutil.which(binary)
             if path:
-                command = [path, *options, env[f"TEST_NGINX_{name}_PORT"]]
-                stack.enter_context(_process(command, int(command[-1])))
+                command = [path, *(option.format(port) for option in options)]
+                stack.enter_context(_process(command, port))
         env["TEST_NGINX_RESOLVER"] = f"127.0.0.1:{stack.enter_context(_nameserver())}"
         yield env
 

@@ -51,7 +51,6 @@ def run(job: dict[str, Any], settings: Any) -> None:
         "error_log_level": job["log_level"],
         "shared_dicts": job["shared_dicts"],
         "workers": job["workers"],
-        **job["limits"],
     }
     settings = dataclasses.replace(settings, **changes)
     worker = make_worker(settings, job, log)

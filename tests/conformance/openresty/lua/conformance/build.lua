@@ -192,6 +192,8 @@ local function location_of(conf)
         balancer = balancer, proxy = proxied, header_filter = header_filter_of(conf),
         body_filter = body_filter_of(conf), log = handler_of(conf, "log_by_lua"),
         error_pages = error_pages_of(conf), default_type = default_type and default_type.args[1],
+        proxy_ssl_certificate = handler_of(conf, "proxy_ssl_certificate_by_lua"),
+        proxy_ssl_verify = handler_of(conf, "proxy_ssl_verify_by_lua"),
         settings = settings_of(conf), locations = #conf.locations > 0 and locations_of(conf) or nil,
     }
 end
@@ -305,6 +307,7 @@ return function(tree, prefix, listeners)
     if not worker.resolver then
         worker.resolver = "" -- nginx has none unless told
     end
+    worker.client_body_temp_path = worker.client_body_temp_path or prefix .. "client_body_temp"
     worker.client_body_temp_path = worker.client_body_temp_path or prefix .. "client_body_temp"
     worker.underscores_in_headers = worker.underscores_in_headers or false
     worker.server_tokens = hides_version(http) and "nginx" or "nginx/1.27.1"

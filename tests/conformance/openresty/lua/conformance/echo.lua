@@ -6,18 +6,26 @@ local vars = require "server.vars"
 local template = values.template
 local concat = table.concat
 local gmatch, rep = string.gmatch, string.rep
-local ipairs, tonumber = ipairs, tonumber
+local assert, io_open, ipairs, tonumber = assert, io.open, ipairs, tonumber
 
 local _M = {}
 
 local own = {}
 
+local function file_content(path)
+    local file = assert(io_open(path, "rb"))
+    local body = file:read("*a")
+    file:close()
+    return body
+end
+
 function own.echo_request_body()
-    return ngx.req.get_body_data()
+    local path = ngx.req.get_body_file()
+    return path and file_content(path) or ngx.req.get_body_data()
 end
 
 function own.echo_client_request_headers()
-    return (ngx.req.raw_header():gsub("\r\n\r\n$", "\r\n"))
+    return ngx.req.raw_header()
 end
 
 function own.echo_client_request_method()
@@ -116,7 +124,7 @@ end
 
 function steps.echo_request_body()
     return function()
-        return ngx.print(ngx.req.get_body_data() or "")
+        return ngx.print(own.echo_request_body() or "")
     end
 end
 
@@ -148,13 +156,7 @@ steps.echo_location_async = steps.echo_location
 local OPTIONS = { ["-q"] = "args", ["-b"] = "body", ["-f"] = "file" }
 
 local function body_of(options)
-    if options.file then
-        local file = assert(io.open(options.file(), "rb"))
-        local body = file:read("*a")
-        file:close()
-        return body
-    end
-    return options.body and options.body()
+    return options.file and file_content(options.file()) or options.body and options.body()
 end
 
 function steps.echo_subrequest(directive)

@@ -2,11 +2,15 @@
 local balancer = require "ngx.balancer"
 local code = require "conformance.code"
 local current = require "server.current"
+local log = require "server.log"
+local resolving = require "server.resolving"
 local script = require "conformance.script"
 local values = require "conformance.values"
 
 local template = values.template
-local error, ipairs, tonumber = error, ipairs, tonumber
+local concat, remove = table.concat, table.remove
+local assert, error, ipairs, pairs, tonumber, tostring = assert, error, ipairs, pairs, tonumber, tostring
+local unpack = unpack
 local find, format, match, sub = string.find, string.format, string.match, string.sub
 
 local _M = { upstreams = {} }
@@ -40,11 +44,24 @@ function _M.declare(directive, unknown)
     _M.upstreams[upstream.name] = upstream
 end
 
+-- The address of a peer that may be a name.
+local function address_of(peer)
+    local host, err = resolving.resolve(peer.host, peer.port, current.request.settings)
+    if not host then
+        log.err(err)
+        return ngx.exit(502)
+    end
+    return host
+end
+
 local function choose(upstream)
     local peer = upstream.peers[1]
-    assert(balancer.set_current_peer(peer.host, peer.port))
+    if not peer then
+        return
+    end
+    assert(balancer.set_current_peer(address_of(peer), peer.port))
     if #upstream.peers > 1 then
-        upstream.peers[#upstream.peers + 1] = table.remove(upstream.peers, 1)
+        upstream.peers[#upstream.peers + 1] = remove(upstream.peers, 1)
     end
     if upstream.keepalive then
         balancer.enable_keepalive()
@@ -100,7 +117,8 @@ local PLAIN = { -- directives that go into the `proxy` table under their own nam
     proxy_ssl_certificate = path, proxy_ssl_certificate_key = path, proxy_ssl_session_reuse = values.flag,
     proxy_ssl_trusted_certificate = path, proxy_ssl_ciphers = tostring, proxy_pass_request_body = values.flag,
     proxy_intercept_errors = values.flag, proxy_ignore_client_abort = values.flag,
-    proxy_ssl_verify_depth = tonumber,
+    proxy_ssl_verify_depth = tonumber, proxy_ssl_crl = path,
+    proxy_ssl_protocols = function(...) return concat({ ... }, " ") end,
 }
 _M.PLAIN = PLAIN
 

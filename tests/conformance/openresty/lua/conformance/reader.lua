@@ -16,7 +16,7 @@ local _M = {}
 local KEPT = {
     "server_name", "listen", "internal", "default_type", "error_page", "root", "alias", "index", "expires",
     "add_header", "more_set_headers", "more_clear_headers", "allow", "deny", "auth_request", "satisfy",
-    "proxy_pass", "proxy_set_header", "proxy_next_upstream", "proxy_ssl_protocols", "echo_before_body",
+    "proxy_pass", "proxy_set_header", "proxy_next_upstream", "echo_before_body",
     "echo_after_body", "lua_need_request_body", "rewrite_by_lua_no_postpone", "access_by_lua_no_postpone",
     "precontent_by_lua_no_postpone", "try_files", "empty_gif", "lua_code_cache", "proxy_ssl_conf_command",
     "recursive_error_pages",

@@ -11,7 +11,8 @@ local vars = require "server.vars"
 local template = values.template
 local find, match, sub = string.find, string.match, string.sub
 local error, ipairs, tonumber = error, ipairs, tonumber
-local pcall, setmetatable, tostring, unpack = pcall, setmetatable, tostring, unpack
+local setmetatable, tostring, type, unpack, xpcall = setmetatable, tostring, type, unpack, xpcall
+local traceback = debug.traceback
 local remove = table.remove
 
 local _M = {}
@@ -68,6 +69,10 @@ function steps.set_quote_sql_str(_, directive)
     end
 end
 
+local function with_stack(err)
+    return (type(err) == "string" and err or "unknown reason") .. "\n" .. traceback("", 2):gsub("^\n", "")
+end
+
 -- Run fn in the phase `set`, where ngx.arg holds the directive's arguments. Nothing can wait there.
 local function in_set_phase(fn, arguments)
     local r = current.request
@@ -77,7 +82,7 @@ local function in_set_phase(fn, arguments)
         given[i] = each()
     end
     r.phase, ngx.arg = "set", given
-    local ok, value = pcall(fn)
+    local ok, value = xpcall(fn, with_stack)
     r.phase, ngx.arg = phase, arg
     if not ok then
         log.err("failed to run set_by_lua*: ", value)
