@@ -59,6 +59,7 @@ class Gateway:
             app,
             clock=clock,
             error_fd=error_fd,
+            strict=settings.strict_phases,
             process=process,
             shared_fds=shared_fds,
             calls=calls,

@@ -3,7 +3,7 @@
 -- Source: the ngx_lua documentation, "ngx.socket.tcp".
 local closing = require "server.cosocket_closing"
 local connecting = require "server.cosocket_connecting"
-local current = require "server.current"
+local check_wait = require("server.restrictions").check_wait
 local options = require "server.cosocket_options"
 local reading = require "server.cosocket_reading"
 local tls = require "server.cosocket_tls"
@@ -34,9 +34,8 @@ function _M.tcp(...)
     local n = select("#", ...)
     if n ~= 0 then
         error("expecting zero arguments, but got " .. n, 2)
-    elseif not current.task then
-        error("API disabled in the context of " .. require("server.phases").global .. "_by_lua*", 2)
     end
+    check_wait(2)
     return setmetatable({}, Socket)
 end
 

@@ -33,6 +33,17 @@ function _M.check_wait(level)
     end
 end
 
+-- The phases that make a response.
+local MAKERS = { server_rewrite = true, rewrite = true, access = true, precontent = true, content = true }
+
+-- Raise unless ngx_lua would let a request's body be read here; a timer has none.
+function _M.check_maker(level)
+    local r = current.request
+    if r and not MAKERS[r.phase] and (phases.strict or not r.method) then
+        error(contexts.refusal(r), level + 1)
+    end
+end
+
 -- Raise in the phases named by the keys of `forbidden`.
 function _M.check(forbidden, level)
     if phases.strict then

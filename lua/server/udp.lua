@@ -5,6 +5,7 @@ local address = require "server.address"
 local argcheck = require "server.argcheck"
 local cdefs = require "server.cdefs"
 local closing = require "server.cosocket_closing"
+local check_wait = require("server.restrictions").check_wait
 local current = require "server.current"
 local errno = require "server.errno"
 local log = require "server.log"
@@ -38,9 +39,8 @@ function _M.udp(...)
     local n = select("#", ...)
     if n ~= 0 then
         error("expecting zero arguments, but got " .. n, 2)
-    elseif not current.task then
-        error("API disabled in the context of " .. require("server.phases").global .. "_by_lua*", 2)
     end
+    check_wait(2)
     return setmetatable({}, Socket)
 end
 

@@ -1,10 +1,10 @@
 -- Owns table.isempty, which OpenResty's LuaJIT adds: whether a table has no element at all.
 -- Must never call metamethods.
-local error, next, type = error, next, type
+local check_table = require("server.argcheck").check_table
+local next, select = next, select
 
-return function(t)
-    if type(t) ~= "table" then
-        error("bad argument #1 to 'isempty' (table expected, got " .. (t == nil and "no value" or type(t)) .. ")", 2)
-    end
+return function(...)
+    local t = ...
+    check_table(1, 1, t, select("#", ...))
     return next(t) == nil
 end

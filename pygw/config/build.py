@@ -78,6 +78,7 @@ def build(
         lua_cpaths=_lua_paths(tree, "apisix.extra_lua_cpath"),
         plugin_dirs=tuple((base / d).absolute() for d in tree.get("pygw.plugin_dirs", [])),
         python_plugins=tuple(tree.get("pygw.python_plugins", [])),
+        strict_phases=tree.need("pygw.strict_phases"),
         plugins=tuple(tree.get("plugins", [])),
         warnings=warnings,
     )

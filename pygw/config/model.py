@@ -113,6 +113,7 @@ class Settings:
     lua_cpaths: tuple[str, ...]
     plugin_dirs: tuple[Path, ...]
     python_plugins: tuple[str, ...]
+    strict_phases: bool
     plugins: tuple[str, ...]
     warnings: tuple[str, ...] = field(default=(), compare=False)
 

@@ -182,6 +182,7 @@ PYGW = Table(
         "pid": c.string,
         "plugin_dirs": ListOf(c.string),
         "python_plugins": ListOf(c.string),
+        "strict_phases": c.boolean,
     },
     other=None,
 )

@@ -1,4 +1,6 @@
 -- Owns the part of ngx.req that is about the request's body. Source: the ngx_lua documentation.
+local argcheck = require "server.argcheck"
+local check_maker = require("server.restrictions").check_maker
 local exit_request = require "server.exit"
 local log = require "server.log"
 local querystring = require "ngx.api.querystring"
@@ -18,8 +20,8 @@ local function expect(count, least, most, words)
     end
 end
 
-local function bad_argument(n, name, expected, value)
-    error("bad argument #" .. n .. " to '" .. name .. "' (" .. expected .. " expected, got " .. type(value) .. ")", 3)
+local function bad_argument(n, expected, value)
+    argcheck.fail(2, n, expected .. " expected, got " .. type(value))
 end
 
 -- A string argument, which may be given as a number.
@@ -36,6 +38,7 @@ local STATUS = {
 -- Waits for the whole body; ends the request when it does not come.
 function _M.read_body(...)
     expect(select("#", ...), 0, 0, "0 arguments")
+    check_maker(2)
     local r = running(2)
     local ok, err = request_body.read(r)
     if ok then
@@ -54,7 +57,7 @@ function _M.get_body_data(...)
     expect(count, 0, 1, "0 or 1 arguments")
     local max = count == 1 and tonumber((...)) or 0
     if count == 1 and not tonumber((...)) then
-        bad_argument(1, "get_body_data", "number", (...))
+        bad_argument(1, "number", (...))
     end
     local r = running(2)
     local data = r.body_data
@@ -97,7 +100,7 @@ function _M.set_body_data(...)
     expect(select("#", ...), 1, 1, "1 arguments")
     local data = ...
     if not is_text(data) then
-        bad_argument(1, "set_body_data", "string", data)
+        bad_argument(1, "string", data)
     end
     request_body.set_data(replaceable(), tostring(data))
 end
@@ -108,11 +111,11 @@ function _M.set_body_file(...)
     expect(count, 1, 2, "1 or 2 arguments")
     local path, auto_clean = ...
     if not is_text(path) then
-        bad_argument(1, "set_body_file", "string", path)
+        bad_argument(1, "string", path)
     end
     local r = replaceable()
     if count == 2 and type(auto_clean) ~= "boolean" then
-        bad_argument(2, "set_body_file", "boolean", auto_clean)
+        bad_argument(2, "boolean", auto_clean)
     end
     local ok, err = request_body.set_file(r, tostring(path), auto_clean or false)
     if not ok then
@@ -127,7 +130,7 @@ function _M.init_body(...)
     local r = replaceable()
     local size = tonumber((...))
     if count == 1 and not size then
-        bad_argument(1, "init_body", "number", (...))
+        bad_argument(1, "number", (...))
     end
     size = size and floor(size)
     if size and size < 0 then
@@ -149,7 +152,7 @@ function _M.append_body(...)
     expect(select("#", ...), 1, 1, "1 arguments")
     local data = ...
     if not is_text(data) then
-        bad_argument(1, "append_body", "string", data)
+        bad_argument(1, "string", data)
     end
     if not draft_of(running(2)):append(tostring(data)) then
         error("fail to write file", 2)
@@ -173,7 +176,7 @@ function _M.get_post_args(...)
     if count == 1 then
         max = tonumber((...))
         if not max then
-            bad_argument(1, "get_post_args", "number", (...))
+            bad_argument(1, "number", (...))
         end
     end
     local r = running(2)

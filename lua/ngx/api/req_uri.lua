@@ -1,5 +1,6 @@
 -- Owns the part of ngx.req that is about the request's URI and its arguments. Source: the ngx_lua
 -- documentation.
+local argcheck = require "server.argcheck"
 local clear_table = require "table.clear"
 local contexts = require "server.contexts"
 local exit_request = require "server.exit"
@@ -21,7 +22,11 @@ function _M.get_uri_args(max, tab)
     if tab then
         clear_table(tab)
     end
-    return querystring.decode_uri_args(r.args or "", max or -1, tab)
+    max = max or -1
+    if type(max) ~= "number" then
+        argcheck.fail(1, 1, "number expected, got " .. type(max))
+    end
+    return querystring.decode_uri_args(r.args or "", max - max % 1, tab)
 end
 
 local function hexadecimal(c)

@@ -1,4 +1,5 @@
 -- Owns the families ngx.header and ngx.resp. Source: the ngx_lua documentation.
+local argcheck = require "server.argcheck"
 local headers = require "server.http.headers"
 local log = require "server.log"
 local resp_header = require "ngx.api.resp_header"
@@ -6,7 +7,7 @@ local running = require "ngx.api.running"
 
 local content_type = resp_header.content_type
 local put = headers.put
-local error, setmetatable, type = error, setmetatable, type
+local setmetatable, type = setmetatable, type
 
 -- The fields that the server itself puts into a response, as far as they are known. Returns how many.
 local function put_own(r, into)
@@ -32,7 +33,7 @@ local function get_headers(max, raw)
     local r = running(2)
     max = max or MAX_HEADERS
     if type(max) ~= "number" then
-        error("bad argument #1 to 'get_headers' (number expected, got " .. type(max) .. ")", 2)
+        argcheck.fail(1, 1, "number expected, got " .. type(max))
     end
     local resp, into = r.resp, raw and {} or setmetatable({}, headers.FOLDING)
     local own = put_own(r, into)

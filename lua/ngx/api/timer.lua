@@ -12,6 +12,9 @@ local task = require "server.task"
 
 local error, type, select, unpack, tonumber = error, type, select, unpack, tonumber
 local getinfo = debug.getinfo
+local min = math.min
+
+local LONGEST = 1e9 -- seconds
 
 local FORBIDDEN = { exit_worker = true, init = true }
 
@@ -77,15 +80,20 @@ local function tell_limits()
     end
 end
 
+-- nginx takes a negative delay for what is over, and an endless one for a long time.
+local function within(seconds, shortest, longest)
+    return seconds > shortest and min(seconds, longest) or shortest
+end
+
 -- level: of the user's call, 1 being the function that calls this one.
 local function create(call, n, delay, fn, ...)
     if n < 2 then
         error("expecting at least 2 arguments but got " .. n, 3)
     end
-    local seconds = tonumber(delay)
+    local seconds, again = tonumber(delay), call == bridge.call.timer_every
     if not seconds then
         argcheck.fail(2, 1, "number expected, got " .. type(delay))
-    elseif call == bridge.call.timer_every and seconds > -0.001 and seconds < 0.001 then
+    elseif again and seconds > -0.001 and seconds < 0.001 then
         error("delay cannot be zero", 3)
     elseif type(fn) ~= "function" then
         argcheck.fail(2, 2, "Lua function expected")
@@ -100,7 +108,7 @@ local function create(call, n, delay, fn, ...)
         client_addr = r.remote_addr or r.client_addr, listener = r.conn and r.conn.listener or r.listener,
         ...
     }
-    local err = call(seconds, id)
+    local err = call(within(seconds, again and 0.001 or 0, LONGEST), id)
     if err then
         callbacks[id] = nil
         return nil, err
@@ -112,13 +120,19 @@ end
 -- "process exiting" or "too many pending timers".
 function timer.at(...)
     local ok, err = create(bridge.call.timer_at, select("#", ...), ...)
-    return ok, err
+    if err then
+        return nil, err
+    end
+    return ok
 end
 
 -- every(delay, fn, ...): the same every delay seconds.
 function timer.every(...)
     local ok, err = create(bridge.call.timer_every, select("#", ...), ...)
-    return ok, err
+    if err then
+        return nil, err
+    end
+    return ok
 end
 
 function timer.pending_count()
