@@ -55,9 +55,10 @@ def test_clone_is_shallow_and_plain(run_lua: Run) -> None:
     ("argument", "got"), [("", "no value"), ("'text'", "string"), ("1", "number")]
 )
 def test_only_tables_are_taken(run_lua: Run, name: str, argument: str, got: str) -> None:
-    ok, error = run_lua(
-        f'return pcall(function() return (require("table.{name}")({argument})) end)'
-    )
+    ok, error = run_lua(f"""
+        local {name} = require "table.{name}"
+        return pcall(function() return ({name}({argument})) end)
+    """)
     assert not ok
     assert error.endswith(f"bad argument #1 to '{name}' (table expected, got {got})")
 
