@@ -47,9 +47,9 @@ class Certificate:
     def key_pem(self) -> str:
         return self.key_path.read_text()
 
-    def server_context(self) -> ssl.SSLContext:
-        """What a Python server that shows this certificate uses."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    def server_context(self, kind: type[ssl.SSLContext] = ssl.SSLContext) -> ssl.SSLContext:
+        """What a Python server that shows this certificate uses. kind: gevent has one of its own."""
+        context = kind(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.path, self.key_path)
         return context
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from gevent.ssl import SSLContext
 from support.certificates import Authority, Certificate
 
 from .conftest import Upstream
@@ -29,7 +30,7 @@ def names() -> list[str | None]:
 @pytest.fixture(scope="module")
 def secure(authority: Authority, names: list[str | None]) -> Iterator[Upstream]:
     """An upstream over TLS."""
-    context = authority.issue("upstream.test").server_context()
+    context = authority.issue("upstream.test").server_context(SSLContext)
     context.sni_callback = lambda connection, name, context: names.append(name)
     upstream = Upstream(ssl_context=context)
     yield upstream
@@ -39,7 +40,7 @@ def secure(authority: Authority, names: list[str | None]) -> Iterator[Upstream]:
 @pytest.fixture(scope="module")
 def strict(authority: Authority) -> Iterator[Upstream]:
     """An upstream over TLS that wants a client certificate of the authority."""
-    context = authority.issue("upstream.test").server_context()
+    context = authority.issue("upstream.test").server_context(SSLContext)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(authority.path)
     upstream = Upstream(ssl_context=context)

@@ -275,3 +275,13 @@ def test_nothing_is_left_of_many_connections(start: Callable[..., Any]) -> None:
     server.settle()
     assert server.descriptors() <= descriptors
     assert server.rss() - before < 3 << 20
+
+
+def test_an_alert_after_the_handshake_is_a_failure(
+    start: Callable[..., Any], authority: Authority, certificate: Certificate
+) -> None:
+    context = with_clients(authority, certificate)
+    context.maximum_version = ssl.TLSVersion.TLSv1_3
+    server, _ = start(context=context)
+    assert server.ask().status == 502
+    assert server.ask().status == 502
