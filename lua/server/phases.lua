@@ -5,14 +5,15 @@ local _M = {
     strict = false, -- are OpenResty's restrictions of what may be called in which phase in force?
 }
 
--- Run the handler for phase `name` of request r's location, if it has one.
+-- Run the handler for phase `name` of request r's location, if it has one. Returns what that returns.
 function _M.run(r, name)
     local handler = r.location[name]
     if handler then
         local outer = r.phase
         r.phase = name
-        handler()
+        local result = handler()
         r.phase = outer
+        return result
     end
 end
 

@@ -16,6 +16,8 @@ return {
     send_timeout = 10,
     check_client_abort = false, -- does a client that goes away end its request (lua_check_client_abort)?
     recursive_error_pages = false,
+    use_default_type = true, -- have responses of an application the default_type (lua_use_default_type)?
+    postpone_output = 1460, -- bytes of output that are gathered before they are sent
     log_subrequest = false, -- run the log phase of subrequests too
     keepalive_timeout = 60,
     keepalive_requests = 1000,

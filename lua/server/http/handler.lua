@@ -120,6 +120,9 @@ function _M.exit(r, code)
         end
         return finish(r)
     end
+    if code == DECLINED and r.stage == "content" and not r.header_sent then -- to the next handler; there is none
+        return drop(r, 500)
+    end
     local after = not r.header_sent and NEXT[r.stage]
     if after and (WELL[code] or r.stage == "access") then
         return after(r)
@@ -150,6 +153,12 @@ function _M.jump(r)
         end
     end
     return locate(r)
+end
+
+-- Go on after the body filter has returned ngx.ERROR: break the connection off.
+function _M.break_off(r)
+    abandon(r)
+    return (r.parent and end_main or drop)(r, 500)
 end
 
 -- Go on after an error that no application code caught: 500, or an answer that ends before its end.

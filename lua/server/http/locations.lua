@@ -71,6 +71,7 @@ local function conf_of(outer, own, makers)
     conf.default_type = own.default_type or outer.default_type
     conf.error_pages = own.error_pages and compile_pages(own.error_pages) or outer.error_pages
     conf.settings = merged_settings(outer.settings, own.settings)
+    conf.content_type = conf.settings.use_default_type and conf.default_type or nil
     return conf
 end
 

@@ -1,6 +1,7 @@
 -- Owns the way of a response to the client: header filter, body filter, framing. Small pieces are
 -- gathered, as nginx postpones them, and go out with one send (server.http.sender).
 local conditional = require "server.http.conditional"
+local exit_request = require "server.exit"
 local ffi = require "ffi"
 local head = require "server.http.head"
 local log = require "server.log"
@@ -14,7 +15,7 @@ local run_phase = phases.run
 local tostring, ipairs = tostring, ipairs
 local sub = string.sub
 
-local POSTPONE = 1460 -- bytes, nginx's postpone_output
+local ERROR = -1 -- ngx.ERROR
 local COPY_MAX = 16384 -- a piece up to this size is copied behind the head and goes with it
 local KEEP_MAX = 65536 -- bytes; who sent more gives its buffer's memory back
 
@@ -131,8 +132,11 @@ end
 
 local function filter(r, chunk, last)
     r.arg1, r.arg2 = chunk, last
-    run_phase(r, "body_filter")
-    if r.arg2 and not last then
+    if run_phase(r, "body_filter") == ERROR then
+        return exit_request(ERROR, require("server.http.handler").break_off)
+    elseif last then
+        r.end_hidden = not r.arg2
+    elseif r.arg2 then
         r.ended = "by the filter" -- it cut the body here; the application does not notice
     end
     return r.arg1
@@ -153,7 +157,7 @@ function _M.write(r, chunk, last)
     if last then
         r.ended = true
     end
-    if #r.out >= POSTPONE and not r.ended then
+    if #r.out >= r.settings.postpone_output and not r.ended then
         return flush(r)
     end
     return true

@@ -37,6 +37,7 @@ local function reset(r)
     r.body_filtered, r.skip_body_filter, r.ended, r.done = false, false, false, false
     r.aborted, r.truncated, r.upgraded, r.raw = false, false, false, false
     r.length_first, r.arg1, r.arg2 = false, nil, nil
+    r.end_hidden = false
     -- the upstream
     r.peer, r.balancer, r.upstream_headers, r.upstream_status = nil, nil, nil, nil
     r.upstream_addr, r.upstream_target, r.upstream_connection, r.pump = nil, nil, nil, nil

@@ -125,7 +125,7 @@ end
 -- The location of r is known.
 local function enter(r)
     local location = r.location
-    r.settings, r.default_type = location.settings, location.default_type
+    r.settings, r.default_type = location.settings, location.content_type
     local limit, length = location.settings.client_max_body_size, r.content_length
     if length and limit > 0 and length > limit and not r.parent then
         log.err("client intended to send too large body: ", length, " bytes")

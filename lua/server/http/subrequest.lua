@@ -161,7 +161,7 @@ end
 function _M.result(r)
     return {
         status = r.status, header = result_fields(r), body = r.stream.body:get(),
-        truncated = r.truncated or r.no_body or not r.done,
+        truncated = r.truncated or r.no_body or r.end_hidden or not r.done,
     }
 end
 
