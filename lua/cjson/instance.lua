@@ -1,5 +1,6 @@
 -- Owns the making of codec instances: a module table with settings of its own.
 -- Must never share settings between two instances; the marks (null, array_mt, …) are shared by all.
+local argcheck = require "server.argcheck"
 local decoder = require "cjson.decoder"
 local encoder = require "cjson.encoder"
 local marks = require "cjson.marks"
@@ -11,9 +12,10 @@ local pcall = pcall
 local select = select
 local sub = string.sub
 
-local function check_one_argument(name, count)
+-- For the functions of a module, which call it.
+local function check_one_argument(count)
     if count ~= 1 then
-        error("bad argument #1 to '" .. name .. "' (expected 1 argument)", 3)
+        argcheck.fail(2, 1, "expected 1 argument")
     end
 end
 
@@ -49,7 +51,7 @@ function _M.new()
     local module, settings = new_module(_M.new)
 
     function module.decode(...)
-        check_one_argument("decode", select("#", ...))
+        check_one_argument(select("#", ...))
         local ok, value = pcall(decode, (...), settings)
         if not ok then
             error(value, 2)
@@ -58,7 +60,7 @@ function _M.new()
     end
 
     function module.encode(...)
-        check_one_argument("encode", select("#", ...))
+        check_one_argument(select("#", ...))
         local ok, text = pcall(encoder.encode, (...), settings)
         if not ok then
             -- what a metamethod of the value raised passes as it is
@@ -75,7 +77,7 @@ function _M.new_safe()
     local module, settings = new_module(_M.new_safe)
 
     function module.decode(...)
-        check_one_argument("decode", select("#", ...))
+        check_one_argument(select("#", ...))
         local ok, value = pcall(decode, (...), settings)
         if not ok then
             return nil, value
@@ -84,7 +86,7 @@ function _M.new_safe()
     end
 
     function module.encode(...)
-        check_one_argument("encode", select("#", ...))
+        check_one_argument(select("#", ...))
         local ok, text = pcall(encoder.encode, (...), settings)
         if not ok then
             return nil, text

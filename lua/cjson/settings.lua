@@ -1,9 +1,9 @@
 -- Owns the settings of a codec instance: their defaults, the functions that change them, and what these accept.
 -- Must never encode or decode.
+local argcheck = require "server.argcheck"
 local escape = require "cjson.escape"
 
 local type = type
-local error = error
 local ipairs = ipairs
 local select = select
 local format = string.format
@@ -13,30 +13,31 @@ local floor = math.floor
 
 local INT_MAX = 2 ^ 31 - 1
 
-local function bad_argument(position, name, reason)
-    error(format("bad argument #%d to '%s' (%s)", position, name, reason), 4)
+-- For the checks below, which the functions of a module call.
+local function bad_argument(position, reason)
+    argcheck.fail(3, position, reason)
 end
 
-local function check_count(name, limit, count)
+local function check_count(limit, count)
     if count > limit then
-        bad_argument(limit + 1, name, "found too many arguments")
+        bad_argument(limit + 1, "found too many arguments")
     end
 end
 
-local function to_integer(value, position, name, min, max)
+local function to_integer(value, position, min, max)
     local number = tonumber(value)
     if not number then
-        bad_argument(position, name, "number expected, got " .. type(value))
+        bad_argument(position, "number expected, got " .. type(value))
     end
     local integer = number < 0 and -floor(-number) or floor(number)
     if integer < min or integer > max then
-        bad_argument(1, name, format("expected integer between %d and %d", min, max))
+        bad_argument(1, format("expected integer between %d and %d", min, max))
     end
     return integer
 end
 
 -- `also` is a word that the setting takes besides "on" and "off", or nil.
-local function to_switch(value, position, name, also)
+local function to_switch(value, position, also)
     if type(value) == "boolean" then
         return value
     elseif value == "on" or value == "off" then
@@ -44,46 +45,52 @@ local function to_switch(value, position, name, also)
     elseif also and value == also then
         return value
     elseif type(value) ~= "string" and type(value) ~= "number" then
-        bad_argument(position, name, "string expected, got " .. type(value))
+        bad_argument(position, "string expected, got " .. type(value))
     end
-    bad_argument(position, name, format("invalid option '%s'", value))
+    bad_argument(position, format("invalid option '%s'", value))
 end
 
-local function switch(settings, name, also)
+-- derive(settings), here and below: run after each call, for what follows from the setting; nil: nothing does.
+local function switch(settings, name, also, derive)
     return function(...)
-        check_count(name, 1, select("#", ...))
+        check_count(1, select("#", ...))
         local value = ...
         if value ~= nil then
-            settings[name] = to_switch(value, 1, name, also)
+            settings[name] = to_switch(value, 1, also)
+        end
+        if derive then
+            derive(settings)
         end
         return settings[name]
     end
 end
 
-local function integer(settings, name, min, max)
+local function integer(settings, name, min, max, derive)
     return function(...)
-        check_count(name, 1, select("#", ...))
+        check_count(1, select("#", ...))
         local value = ...
         if value ~= nil then
-            settings[name] = to_integer(value, 1, name, min, max)
+            settings[name] = to_integer(value, 1, min, max)
+        end
+        if derive then
+            derive(settings)
         end
         return settings[name]
     end
 end
 
 local function sparse_array(settings)
-    local name = "encode_sparse_array"
     return function(...)
-        check_count(name, 3, select("#", ...))
+        check_count(3, select("#", ...))
         local convert, ratio, safe = ...
         if convert ~= nil then
-            settings.encode_sparse_convert = to_switch(convert, 1, name)
+            settings.encode_sparse_convert = to_switch(convert, 1)
         end
         if ratio ~= nil then
-            settings.encode_sparse_ratio = to_integer(ratio, 2, name, 0, INT_MAX)
+            settings.encode_sparse_ratio = to_integer(ratio, 2, 0, INT_MAX)
         end
         if safe ~= nil then
-            settings.encode_sparse_safe = to_integer(safe, 3, name, 0, INT_MAX)
+            settings.encode_sparse_safe = to_integer(safe, 3, 0, INT_MAX)
         end
         return settings.encode_sparse_convert, settings.encode_sparse_ratio, settings.encode_sparse_safe
     end
@@ -91,23 +98,14 @@ end
 
 local function indent(settings)
     return function(...)
-        check_count("encode_indent", 1, select("#", ...))
+        check_count(1, select("#", ...))
         local value = ...
         if type(value) == "string" or type(value) == "number" then
             settings.encode_indent = value ~= "" and tostring(value) or nil
         elseif value ~= nil then
-            bad_argument(1, "encode_indent", "string expected, got " .. type(value))
+            argcheck.fail(1, 1, "string expected, got " .. type(value))
         end
         return settings.encode_indent or ""
-    end
-end
-
--- A setting that others are derived from: `derive(settings)` runs after each call.
-local function deriving(setter, settings, derive)
-    return function(...)
-        local value = setter(...)
-        derive(settings)
-        return value
     end
 end
 
@@ -157,10 +155,8 @@ function _M.install(settings, module)
     module.decode_max_depth = integer(settings, "decode_max_depth", 1, INT_MAX)
     module.encode_sparse_array = sparse_array(settings)
     module.encode_indent = indent(settings)
-    module.encode_number_precision = deriving(
-        integer(settings, "encode_number_precision", 1, 16), settings, derive_number_format)
-    module.encode_escape_forward_slash = deriving(
-        switch(settings, "encode_escape_forward_slash"), settings, derive_escapes)
+    module.encode_number_precision = integer(settings, "encode_number_precision", 1, 16, derive_number_format)
+    module.encode_escape_forward_slash = switch(settings, "encode_escape_forward_slash", nil, derive_escapes)
 end
 
 return _M

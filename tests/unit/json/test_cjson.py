@@ -149,7 +149,28 @@ def test_errors_name_the_line_of_the_caller(run_lua: RunLua) -> None:
 def test_safe_still_raises_for_a_wrong_number_of_arguments(run_lua: RunLua) -> None:
     ok, message = run_lua('return pcall(require("cjson.safe").decode)')
     assert not ok
-    assert message == "bad argument #1 to 'decode' (expected 1 argument)"
+    assert message == "bad argument #1 to '?' (expected 1 argument)"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("encode_number_precision(0)", "#1 to 'NAME' (expected integer between 1 and 16)"),
+        ("encode_number_precision('x')", "#1 to 'NAME' (number expected, got string)"),
+        ("encode_keep_buffer(nil, true)", "#2 to 'NAME' (found too many arguments)"),
+        ("encode_escape_forward_slash('x')", "#1 to 'NAME' (invalid option 'x')"),
+        ("encode_invalid_numbers(-2)", "#1 to 'NAME' (invalid option '-2')"),
+        ("encode_sparse_array('x')", "#1 to 'NAME' (invalid option 'x')"),
+        ("encode_indent({})", "#1 to 'NAME' (string expected, got table)"),
+        ("encode(1, 2)", "#1 to 'NAME' (expected 1 argument)"),
+    ],
+)
+def test_a_wrong_argument_is_named_as_its_caller_names_the_function(
+    run_lua: RunLua, call: str, message: str
+) -> None:
+    name = call.partition("(")[0]
+    code = f'return select(2, pcall(loadstring("local c = require [[cjson]] c.{call}", "=me")))'
+    assert run_lua(code) == f"me:1: bad argument {message.replace('NAME', name)}"
 
 
 def test_safe_returns_what_is_wrong_with_the_argument(run_lua: RunLua) -> None:
