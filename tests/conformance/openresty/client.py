@@ -213,11 +213,12 @@ def parse(data: bytes, head_only: bool) -> Response:
         key, colon, value = line.partition(":")
         if colon:
             response.headers.append((key.strip(), value.strip()))
-    if response.code in ("304", "101") or head_only:
+    chunked = response.header("Transfer-Encoding") == "chunked"
+    if response.code in ("304", "101") or (head_only and not (chunked and rest)):
         response.body = rest.decode("latin-1")
         return response
     length = response.header("Content-Length") or ""
-    if response.header("Transfer-Encoding") == "chunked":
+    if chunked:
         _dechunk(response, rest)
     elif length.isdigit():
         response.body = rest[: int(length)].decode("latin-1")

@@ -86,7 +86,8 @@ def load(checkout: Path, path: Path, env: Mapping[str, str]) -> Spec:
         Block(each["name"], each["line"], _plain(each["sections"]), each["skipped"])
         for each in dump["blocks"]
     ]
-    return Spec(path, blocks, dump["repeat"], dump["settings"], dump["env"])
+    variables = {name: str(value) for name, value in dump["env"].items()}
+    return Spec(path, blocks, dump["repeat"], dump["settings"], variables)
 
 
 def _plain(value: Any) -> Any:

@@ -7,11 +7,14 @@ worker's process, "ready" or "failed TEXT" of it, "exit STATUS" when it has ende
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import signal
 import socket
 import sys
+import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,23 @@ from pygw.config.settings import load
 from pygw.vm.worker import Listener, Process, StartError, Worker
 
 BACKLOG = 511
+PATIENCE = 2.0  # seconds
 
 
 def say(text: str) -> None:
     os.write(1, text.encode("utf-8", "replace") + b"\n")
+
+
+def bind(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
+    """A listening socket; what the block before left may need a moment to go."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def listen(host: str, port: int) -> int:
@@ -35,7 +51,7 @@ def listen(host: str, port: int) -> int:
         listener.listen(BACKLOG)
     else:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener = bind(host, port, family)
     listener.setblocking(False)
     return listener.detach()
 
@@ -82,8 +98,10 @@ def main() -> None:
         if pid == 0:
             try:
                 run(json.loads(line), settings)
-            finally:
-                os._exit(0)
+            except BaseException:
+                say("failed " + json.dumps(traceback.format_exc()))
+                os._exit(1)
+            os._exit(0)
         say(f"pid {pid}")
         say(f"exit {os.waitpid(pid, 0)[1]}")
 

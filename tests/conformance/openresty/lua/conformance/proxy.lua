@@ -146,9 +146,14 @@ local function table_of(conf)
     for name, convert in pairs(PLAIN) do
         local directive = conf.first(name)
         if directive then
-            proxy[sub(name, 7)] = convert(directive.args[1])
+            proxy[sub(name, 7)] = convert(unpack(directive.args))
         end
     end
+    for i, directive in ipairs(conf.all("proxy_ssl_conf_command")) do
+        proxy.ssl_conf_command = proxy.ssl_conf_command or {}
+        proxy.ssl_conf_command[i] = { directive.args[1], directive.args[2] }
+    end
+    proxy.ssl_name = proxy.ssl_name or "$conformance_proxy_host"
     proxy.http_version = proxy.http_version or "1.0"
     return proxy
 end
