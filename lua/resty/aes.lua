@@ -155,11 +155,13 @@ function _M.encrypt(self, text, aad)
         return nil, n
     end
     local data, err = finish(ctx, out, n, "Encrypt")
-    if data and self._cipher == "gcm" then
+    if not data then
+        return nil, err
+    elseif self._cipher == "gcm" then
         C.pygw_EVP_CIPHER_CTX_ctrl(ctx, GET_TAG, TAG, out)
         return { data, ffi_string(out, TAG) }
     end
-    return data, err
+    return data
 end
 
 -- Returns the text, or nil and an error text. tag, aad: of GCM.

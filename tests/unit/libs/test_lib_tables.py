@@ -92,6 +92,17 @@ def test_exdata_belongs_to_its_coroutine(run_lua: Run) -> None:
     """) == (0, 0, 64, 128)
 
 
+def test_exdata2_is_another_one(run_lua: Run) -> None:
+    assert run_lua("""
+        local ffi = require "ffi"
+        local one, two = require "thread.exdata", require "thread.exdata2"
+        one(ffi.cast("void *", 8))
+        two(ffi.cast("void *", 16))
+        return tonumber(ffi.cast("intptr_t", one())), tonumber(ffi.cast("intptr_t", two())),
+            select(2, pcall(two, 1))
+    """) == (8, 16, "bad argument #1 to 'exdata2' (cdata expected, got number)")
+
+
 def test_exdata_takes_cdata_only(run_lua: Run) -> None:
     ok, error = run_lua('return pcall(require "thread.exdata", 1)')
     assert not ok

@@ -1,0 +1,2 @@
+-- Owns thread.exdata2.
+return require "thread.slot" "exdata2"
