@@ -63,6 +63,7 @@ return {
     ssl_session_timeout = 300,
     ssl_reject_handshake = false,
     ssl_conf_command = false, -- as lua_ssl_conf_command
+    http10_buffering = true, -- what a content handler prints for HTTP/1.0 goes out at its end, with a Content-Length
     server_tokens = "pygw",
     regex_cache_max_entries = 1024, -- patterns with the option "o"
     regex_match_limit = 0, -- steps of one match; 0: PCRE's own limit

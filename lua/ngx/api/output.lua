@@ -40,7 +40,9 @@ local function refusal(r)
 end
 
 local function write(r, chunk)
-    if not r.header_sent then
+    if r.http_minor == 0 and output.hold(r, chunk) then
+        return 1
+    elseif not r.header_sent then
         output.send_headers(r)
         if r.no_body then -- nothing follows the head: it need not wait
             r.ended = true
@@ -92,6 +94,8 @@ function _M.flush(...)
     local err = refusal(r)
     if err then
         return nil, err
+    elseif r.http10_buffered then
+        return nil, "buffering"
     elseif not r.header_sent or r.body_bytes_sent == 0 and not wait then
         return nil, "nothing to flush"
     end

@@ -1,5 +1,6 @@
 -- Owns the way of a response to the client: header filter, body filter, framing. Small pieces are
 -- gathered, as nginx postpones them, and go out with one send (server.http.sender).
+local buffer = require "string.buffer"
 local conditional = require "server.http.conditional"
 local exit_request = require "server.exit"
 local ffi = require "ffi"
@@ -58,7 +59,7 @@ local CLOSING = _M.CLOSING
 
 -- Make r a response with an error's (or redirect's) page. Returns the page.
 local function become_page(r, code, detail)
-    r.status = code
+    r.status, r.http10_buffered = code, nil
     if CLOSING[code] then
         r.keepalive = false
     end
@@ -199,8 +200,35 @@ function _M.forward(r, pointer, size, last)
     return sender.send(r, pointer, size)
 end
 
+-- Hold a piece of the body back until all of it is known, for a client of HTTP/1.0, which has no chunks. From
+-- then on the head counts as sent. Returns false when nothing can be held.
+function _M.hold(r, chunk)
+    local held = r.http10_buffered
+    if not held then
+        if r.header_sent or r.http_minor ~= 0 or r.parent or r.method == "HEAD" or not r.settings.http10_buffering
+                or r.resp:get("content-length") then
+            return false
+        end
+        held = buffer.new()
+        r.http10_buffered, r.header_sent = held, true
+    end
+    held:put(chunk)
+    return true
+end
+
+local function release(r)
+    local text = r.http10_buffered:tostring()
+    r.http10_buffered, r.header_sent = nil, false
+    r.resp:set("content-length", "Content-Length", tostring(#text))
+    r.length_first = true
+    return _M.write(r, text)
+end
+
 -- End the response: last call of the body filter, last chunk, send. Returns true, or nil and why not.
 function _M.finish(r)
+    if r.http_minor == 0 and _M.hold(r, "") then
+        release(r)
+    end
     if not r.header_sent then
         _M.send_headers(r)
     end

@@ -36,7 +36,7 @@ local function reset(r)
     r.bytes_sent, r.body_bytes_sent, r.limit_rate = 0, 0, nil
     r.body_filtered, r.skip_body_filter, r.ended, r.done = false, false, false, false
     r.aborted, r.truncated, r.upgraded, r.raw = false, false, false, false
-    r.length_first, r.arg1, r.arg2 = false, nil, nil
+    r.http10_buffered, r.length_first, r.arg1, r.arg2 = nil, false, nil, nil
     r.end_hidden = false
     -- the upstream
     r.peer, r.balancer, r.upstream_headers, r.upstream_status = nil, nil, nil, nil

@@ -56,7 +56,7 @@ def test_who_keeps_the_connection(app_server: Start, request_head: str, keeps: b
 
 
 def test_no_chunks_for_http_1_0(app_server: Start) -> None:
-    with app_server(HELLO).connect() as client:
+    with app_server(HELLO, http10_buffering=False).connect() as client:
         response = client.ask("/", "Connection: keep-alive", version="1.0")
         assert response.header("Transfer-Encoding") is None
         assert response.header("Connection") == "close"

@@ -24,7 +24,10 @@ class Both:
 
 @pytest.fixture(scope="module")
 def both() -> Iterator[Both]:
-    with running_nginx(CASES) as theirs, running_app(as_app(CASES)) as ours:
+    with (
+        running_nginx(CASES) as theirs,
+        running_app(as_app(CASES), http10_buffering=False) as ours,
+    ):
         yield Both(ours, theirs)
 
 
