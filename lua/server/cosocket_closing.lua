@@ -148,6 +148,7 @@ function _M.abandon(self)
         self.claim:closed()
     end
     self.place, self.claim, self.dialing = nil, nil, false
+    unregister(self)
 end
 
 local abandon_by = {} -- metatable of a kind of socket -> what the end of a request does with one
@@ -157,12 +158,18 @@ function _M.at_end(metatable, abandon)
     abandon_by[metatable] = abandon
 end
 
+-- End whatever a socket is used for, as nobody uses it any more.
+local function drop(self)
+    return (abandon_by[getmetatable(self)] or _M.abandon)(self)
+end
+_M.drop = drop
+
 -- Close what the code of a request (or timer) r left open or was doing when it was ended.
 function _M.close_all(r)
     local sockets = r.sockets
     r.sockets = nil
     for self in pairs(sockets or {}) do
-        (abandon_by[getmetatable(self)] or _M.abandon)(self)
+        drop(self)
         self.request, self.owner = state.OVER, nil
     end
 end

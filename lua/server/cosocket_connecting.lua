@@ -73,7 +73,7 @@ local function report(self, err, at_once)
         state.log_error(self, "lua tcp socket connect timed out")
     elseif at_once then
         local write = COMMON[err] and log.err or log.crit
-        write("connect() to ", self.peer, " failed (", errno.describe(err), ")", state.upstream(self))
+        write("connect() to ", self.peer, " failed (", errno.describe(err), ")")
     elseif err ~= "closed" and state.settings().socket_log_errors then
         log.err("connect() failed (", errno.describe(err), ")")
     end
@@ -181,7 +181,14 @@ function _M.connect(self, ...)
     if not ready then
         return nil, why
     end
-    return establish(self, key or (port and host .. ":" .. port or host), size, backlog, host, port)
+    local running = current.task
+    running.socket = self
+    local ok, err = establish(self, key or (port and host .. ":" .. port or host), size, backlog, host, port)
+    running.socket = nil
+    if not ok then
+        return nil, err
+    end
+    return 1
 end
 
 -- sock:bind(address, port?): connections are to originate from that IP address (and port). Returns true, or nil and an

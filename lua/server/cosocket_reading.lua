@@ -3,6 +3,7 @@
 -- Source: the ngx_lua documentation, "tcpsock:receive", "tcpsock:receiveany", "tcpsock:receiveuntil".
 local ffi = require "ffi"
 local argcheck = require "server.argcheck"
+local current = require "server.current"
 local errno = require "server.errno"
 local log = require "server.log"
 local matchers = require "server.receive_until"
@@ -32,7 +33,10 @@ end
 local function more(self, input)
     local seconds = self.read_timeout or state.settings().socket_read_timeout
     log.debug("lua tcp socket read timeout: ", seconds * 1000)
+    local running = current.task
+    running.socket = self -- so that it ends with a thread that is killed here
     local n, err = input:fill(seconds)
+    running.socket = nil
     if n and n > 0 then
         return true
     end

@@ -2,6 +2,7 @@
 -- numbers. Source: the ngx_lua documentation, "tcpsock:send".
 local ffi = require "ffi"
 local argcheck = require "server.argcheck"
+local current = require "server.current"
 local errno = require "server.errno"
 local log = require "server.log"
 local state = require "server.cosocket_state"
@@ -87,7 +88,10 @@ function _M.send(self, ...)
     local data = bytes_of((...))
     local seconds = self.send_timeout or state.settings().socket_send_timeout
     log.debug("lua tcp socket send timeout: ", seconds * 1000)
+    local running = current.task
+    running.socket = self -- so that it ends with a thread that is killed here
     local ok, err = connection.stream:send(cast("const uint8_t *", data), #data, seconds)
+    running.socket = nil
     if not ok then
         return failed(self, err)
     end

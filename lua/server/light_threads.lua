@@ -1,5 +1,6 @@
 -- Owns light threads (ngx.thread): tasks that belong to a request. Their handle is their coroutine, as
 -- in ngx_lua. A phase ends only when all its light threads have ended or been killed.
+local cosockets = require "server.cosocket_closing"
 local current = require "server.current"
 local errors = require "server.errors"
 local task = require "server.task"
@@ -122,6 +123,11 @@ local function kill(thread)
     thread.killed = true
     task.kill(thread)
     thread.co = nil
+    local socket = thread.socket
+    if socket then -- that it was waiting for is of no use to anybody now
+        thread.socket = nil
+        cosockets.drop(socket)
+    end
 end
 
 function _M.kill(thread)

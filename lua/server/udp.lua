@@ -197,7 +197,9 @@ function Socket.send(self, ...)
         return nil, why
     end
     local data = writing.bytes_of((...))
-    if C.pygw_send(stream.fd, cast("const uint8_t *", data), #data, cdefs.MSG_NOSIGNAL) < 0 then
+    local sent = C.pygw_send(stream.fd, cast("const uint8_t *", data), #data, cdefs.MSG_NOSIGNAL)
+    log.debug("send: fd:", stream.fd, " ", sent, " of ", #data)
+    if sent < 0 then
         local err = errno.text(ffi.errno())
         log.err("send() failed (", errno.describe(err), ")", state.upstream(self))
         return nil, err
@@ -215,7 +217,10 @@ local function take(self, stream, size)
         local code = ffi.errno()
         if code == cdefs.EAGAIN then
             stream.readable = false
+            local running = current.task
+            running.socket = self -- so that it ends with a thread that is killed here
             local ok, err = stream:wait_readable(self.read_timeout or state.settings().socket_read_timeout)
+            running.socket = nil
             if not ok then
                 return nil, err
             end
