@@ -53,9 +53,8 @@ local function write(r, chunk)
     if chunk == "" then
         return 1
     end
-    local ok, err = output.write(r, chunk)
-    if not ok then
-        return nil, err == "client aborted" and err or "nginx output filter error"
+    if not output.write(r, chunk) then
+        return nil, "nginx output filter error"
     end
     return 1
 end
@@ -118,9 +117,8 @@ function _M.eof(...)
         return nil, "seen eof"
     end
     r = request("no request object found")
-    local ok, err = output.finish(r)
-    if not ok then
-        return nil, err
+    if not output.finish(r) then
+        return nil, "nginx output filter error"
     end
     return 1
 end

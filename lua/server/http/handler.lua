@@ -158,7 +158,7 @@ end
 -- Go on after the body filter has returned ngx.ERROR: break the connection off.
 function _M.break_off(r)
     abandon(r)
-    return (r.parent and end_main or drop)(r, 500)
+    return (r.parent and end_main or drop)(r, r.parent and ERROR or 500)
 end
 
 -- Go on after an error that no application code caught: 500, or an answer that ends before its end.

@@ -10,12 +10,14 @@ local _M = {}
 -- The proxied locations "/path/" by "/path", to which nginx redirects where nothing else has that path.
 local function slashed_of(level)
     local slashed
-    for path, location in pairs(level.prefixes) do
-        local bare = sub(path, 1, -2)
-        if location.proxied and #bare > 0 and sub(path, -1) == "/" and not level.exact[bare]
-            and not level.prefixes[bare] then
-            slashed = slashed or {}
-            slashed[bare] = location
+    for _, locations in ipairs({ level.prefixes, level.exact }) do
+        for path, location in pairs(locations) do
+            local bare = sub(path, 1, -2)
+            if location.proxied and #bare > 0 and sub(path, -1) == "/" and not level.exact[bare]
+                and not level.prefixes[bare] then
+                slashed = slashed or {}
+                slashed[bare] = location
+            end
         end
     end
     return slashed

@@ -16,6 +16,7 @@ local run_phase = phases.run
 local tostring, ipairs = tostring, ipairs
 local sub = string.sub
 
+local SMALLEST_HEAD = 100 -- bytes
 local ERROR = -1 -- ngx.ERROR
 local COPY_MAX = 16384 -- a piece up to this size is copied behind the head and goes with it
 local KEEP_MAX = 65536 -- bytes; who sent more gives its buffer's memory back
@@ -82,8 +83,13 @@ end
 
 -- The header filter called ngx.exit: its page replaces the body, whatever comes of that.
 local function exit_in_filter(r)
-    local page = become_page(r, r.filter_exit)
+    local code = r.filter_exit
     r.filter_exit = nil
+    if r.location.error_pages and require("server.http.redirects").has_page(r, code) then
+        r.header_sent = false
+        return exit_request(code)
+    end
+    local page = become_page(r, code)
     head.write(r)
     frame(r, page)
     r.ended, r.body_filtered = true, true
@@ -128,6 +134,8 @@ function _M.send_headers(r)
     head.write(r)
     if page then
         _M.write(r, page, true)
+    elseif r.settings.postpone_output < SMALLEST_HEAD then
+        flush(r)
     end
 end
 
@@ -151,7 +159,7 @@ function _M.write(r, chunk, last)
     if r.ended then
         return true
     end
-    if r.body_filtered then
+    if r.body_filtered and not r.no_body then
         chunk = filter(r, chunk, last or false)
     end
     frame(r, chunk)

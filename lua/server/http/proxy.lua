@@ -1,6 +1,7 @@
 -- Owns the proxying of a request: picking a peer (balancer phase), trying it, the next one when it
 -- fails, and the way of the response back. The upstream request itself is written by proxy_request.
 local clock = require "server.clock"
+local errno = require "server.errno"
 local phases = require "server.phases"
 local proxy_request = require "server.http.proxy_request"
 local proxy_response = require "server.http.proxy_response"
@@ -161,7 +162,7 @@ local function describe(err, reached)
     elseif reached then
         return "upstream failed (" .. err .. ") while sending request to upstream or reading its response"
     end
-    return "connect() failed (" .. err .. ") while connecting to upstream"
+    return "connect() failed (" .. errno.describe(err) .. ") while connecting to upstream"
 end
 
 local function may_retry(r, err, reached)

@@ -62,7 +62,7 @@ local function run_stage(r, name, run)
     run()
     light_threads.join_all(r)
     r.phase = ""
-    return r.header_sent
+    return r.header_sent or r.http10_buffered ~= nil
 end
 
 local go_on_at

@@ -106,7 +106,7 @@ def test_nobody_listens(proxy: Proxy, refusing_port: int) -> None:
     server = proxy(refusing_port)
     assert server.ask().status == 502
     log = server.log.wait_for("served: 502")
-    assert "connect() failed (connection refused) while connecting to upstream" in log
+    assert "connect() failed (111: Connection refused) while connecting to upstream" in log
     assert f'upstream: "http://127.0.0.1:{refusing_port}/"' in log
 
 
@@ -144,7 +144,7 @@ def test_a_body_that_breaks_off_never_looks_whole(
     if b"Content-Length: " not in head and b"chunked" not in head:
         assert reset  # where the connection's end would be the body's
     assert not body.endswith(b"0\r\n\r\n")
-    assert "while reading response body from upstream" in server.log.wait_for("served: 200")
+    assert "while reading upstream" in server.log.wait_for("served: 200")
 
 
 def test_a_reset_in_the_body(proxy: Proxy, upstream: Serve) -> None:
