@@ -5,28 +5,13 @@ import signal
 import subprocess
 
 import pytest
-
-SAY = """
-local function say(...)
-    local parts = {}
-    for i = 1, select("#", ...) do parts[i] = tostring((select(i, ...))) end
-    ngx.say(table.concat(parts, " "))
-end
-"""
+from support.content import content_runner
 
 
 @pytest.fixture
 def run(app_server):
     """Run Lua as the body of a content handler; returns the lines of its answer."""
-
-    def run(code, settings="{}"):
-        source = f"{SAY} return {{ settings = {settings}, content = function() {code} end }}"
-        server = app_server(source)
-        response = server.ask()
-        assert response.status == 200, server.log.text
-        return response.text.splitlines()
-
-    return run
+    return content_runner(app_server)
 
 
 class TestShell:
@@ -108,7 +93,7 @@ class TestErrlog:
             say(#logs, logs[3]:match("%[%a+%].-([a-z]+),"), logs[6]:match("#0: %*1 (%a+)"))
             say(#errlog.get_logs())
         """
-        first, *others = run(code, "{capture_error_log = 4096}")
+        first, *others = run(code, settings="{capture_error_log = 4096}")
         assert first.startswith("3 4 true ")
         assert "[error]" in first
         assert "app.lua" in first
@@ -128,7 +113,7 @@ class TestErrlog:
             ngx.log(ngx.ERR, ("x"):rep(5000))
             say(#errlog.get_logs())
         """
-        assert run(code, "{capture_error_log = 4096}")[0] == "true true"
+        assert run(code, settings="{capture_error_log = 4096}")[0] == "true true"
 
     def test_says_when_nothing_is_kept(self, run):
         code = """
@@ -149,7 +134,7 @@ class TestErrlog:
             say(pcall(errlog.raw_log, "x", "x"))
             say(pcall(errlog.raw_log, 1, 1))
         """
-        assert run(code, "{capture_error_log = 5000}") == [
+        assert run(code, settings="{capture_error_log = 5000}") == [
             "nil bad log level: 9",
             "nil bad log level: -1",
             "false bad log level",
