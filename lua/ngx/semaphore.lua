@@ -45,12 +45,12 @@ function Waiter:on_timer()
     self.timer = nil
     self:cancel_wait()
     if self.task.waiting == self then
-        return task.resume(self.task, nil, "timeout")
+        return task.resume(self.task, false, "timeout")
     end
 end
 
--- wait(seconds): take a resource, waiting so long for one (in whole milliseconds). Returns true, or nil and
--- "timeout" or why nothing can wait here.
+-- wait(seconds): take a resource, waiting so long for one (in whole milliseconds). Returns true, or nil (false
+-- once it has waited) and "timeout" or why nothing can wait here.
 function Semaphore:wait(seconds)
     check(self)
     local milliseconds = tonumber(seconds) * 1000

@@ -18,7 +18,7 @@ local _M = {}
 local function depth(co, first)
     local level, entered = first, false
     local info = getinfo(co, first, "S")
-    while info do
+    while info and level <= first + LEVELS_MAX do -- what lies deeper is not shown, and may be very deep
         local own = find(info.source, OURS, 1, true) == 1
         if own and entered then
             return level

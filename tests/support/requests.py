@@ -185,7 +185,7 @@ VALID: dict[str, tuple[str, str]] = {
     "an unknown method": ("B-R!EW / - a 1 -", "B-R!EW / HTTP/1.1\r\nHost: a\r\n\r\n"),
     "a method in lower case": ("get / - a 1 -", "get / HTTP/1.1\r\nHost: a\r\n\r\n"),
     "arguments": ("GET /a x=1&y a 1 -", "GET /a?x=1&y HTTP/1.1\r\nHost: a\r\n\r\n"),
-    "empty arguments": ("GET /a  a 1 -", "GET /a? HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "empty arguments": ("GET /a - a 1 -", "GET /a? HTTP/1.1\r\nHost: a\r\n\r\n"),
     "two question marks": ("GET /a b?c a 1 -", "GET /a?b?c HTTP/1.1\r\nHost: a\r\n\r\n"),
     "escapes": ("GET /a b/c - a 1 -", "GET /a%20b%2fc HTTP/1.1\r\nHost: a\r\n\r\n"),
     "escapes are decoded once": ("GET /%41 - a 1 -", "GET /%2541 HTTP/1.1\r\nHost: a\r\n\r\n"),

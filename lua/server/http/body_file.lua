@@ -81,7 +81,7 @@ end
 function _M.open(path, clean)
     local fd = C.pygw_open(path, bit.bor(O_NONBLOCK, O_CLOEXEC))
     if fd < 0 then
-        return nil, 'open() "' .. path .. '" failed'
+        return nil, 'stat() "' .. path .. '" failed' -- as nginx, which looks first
     end
     return setmetatable({
         path = path, fd = fd, size = tonumber(C.pygw_lseek(fd, 0, SEEK_END)), clean = clean,

@@ -83,6 +83,7 @@ function _M.write(r)
         return
     end
     local out, resp = r.out, r.resp
+    local before = #out
     local content_type, length, server, date = r.default_type, nil, nil, nil
     others:reset()
     for i = 1, resp.n, 3 do
@@ -124,6 +125,7 @@ function _M.write(r)
         out:put("Connection: close\r\n")
     end
     out:put(others, "\r\n")
+    r.header_size = #out - before
 end
 
 return _M

@@ -33,7 +33,7 @@ local function reset(r)
     r.resp.n = 0
     r.header_sent, r.framing, r.no_body = false, nil, false
     r.default_type = "text/plain"
-    r.bytes_sent, r.body_bytes_sent, r.limit_rate = 0, 0, nil
+    r.bytes_sent, r.header_size, r.body_bytes_sent, r.limit_rate = 0, 0, 0, nil
     r.body_filtered, r.skip_body_filter, r.ended, r.done = false, false, false, false
     r.aborted, r.truncated, r.upgraded, r.raw = false, false, false, false
     r.http10_buffered, r.length_first, r.arg1, r.arg2 = nil, false, nil, nil

@@ -55,7 +55,7 @@ function _M.normalize(path)
     return resolve_dots(decoded)
 end
 
--- Split a request target. Returns path (raw), args (nil without "?"), host (only of an absolute
+-- Split a request target. Returns path (raw), args (nil without any), host (only of an absolute
 -- target, lower-cased, with its port); or nil and what is wrong.
 function _M.split(target, method)
     local host
@@ -84,7 +84,8 @@ function _M.split(target, method)
     end
     local question = find(path, "?", 1, true)
     if question then
-        return sub(path, 1, question - 1), sub(path, question + 1), host
+        local args = sub(path, question + 1)
+        return sub(path, 1, question - 1), args ~= "" and args or nil, host
     end
     return path, nil, host
 end

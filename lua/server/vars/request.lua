@@ -21,9 +21,14 @@ function get.args(r) return r.args end
 get.query_string = get.args
 function get.is_args(r) return r.args and r.args ~= "" and "?" or "" end
 function get.server_protocol(r) return r.http_minor == 1 and "HTTP/1.1" or "HTTP/1.0" end
-function get.content_length(r) return r.headers:get("content-length") end
+
+function get.content_length(r)
+    local chunked = r.chunked and r.body_read and r.body_data
+    return r.headers:get("content-length") or chunked and tostring(#chunked) or nil
+end
+
 function get.content_type(r) return r.headers:get("content-type") end
-function get.request_body(r) return r.body and r.body_data or r.body_data ~= "" and r.body_data or nil end
+function get.request_body(r) return r.body_data ~= "" and r.body_data or nil end
 function get.request_body_file(r) return r.body_file and r.body_file.path end
 
 get.request = require "server.http.request_line"

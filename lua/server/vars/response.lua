@@ -4,13 +4,19 @@ local clock = require "server.clock"
 local log = require "server.log"
 
 local format, gsub, lower, match = string.format, string.gsub, string.lower, string.match
+local max = math.max
 local tonumber, tostring = tonumber, tostring
 
 local get, set, prefixes = {}, {}, {}
 
 function get.status(r) return format("%03d", r.status) end
 function get.bytes_sent(r) return tostring(r.bytes_sent) end
-function get.body_bytes_sent(r) return tostring(r.body_bytes_sent) end
+
+-- What has gone out behind the head, chunks' sizes included.
+function get.body_bytes_sent(r)
+    return tostring(r.upgraded and r.body_bytes_sent or max(r.bytes_sent - r.header_size, 0))
+end
+
 function get.request_completion(r) return r.done and not r.truncated and not r.aborted and "OK" or "" end
 function get.request_time(r) return format("%.3f", clock.now() - r.start_time) end
 function get.limit_rate(r) return format("%d", r.limit_rate or 0) end

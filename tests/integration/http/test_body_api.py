@@ -132,7 +132,7 @@ def test_calls_that_raise(app_server: Start, call: str, message: str) -> None:
             "set_body_file('/x', 1)",
             "bad argument #2 to 'set_body_file' (boolean expected, got number)",
         ),
-        ("set_body_file('/no/such')", 'open() "/no/such" failed'),
+        ("set_body_file('/no/such')", 'stat() "/no/such" failed'),
     ],
 )
 def test_calls_that_raise_when_the_body_is_read(app_server: Start, call: str, message: str) -> None:

@@ -1,5 +1,4 @@
--- Owns the application that runs snippets by the path of the request, as nginx does by location.
-local PHASES = { "rewrite", "access", "content", "header_filter", "body_filter", "log" }
+-- Owns the application that serves snippets, a location each, as nginx's configuration does.
 
 -- The body of a handler in a file, as ngx_lua loads it.
 local function load(path)
@@ -9,29 +8,15 @@ local function load(path)
     return assert(loadstring("return function() " .. text .. "\nend", "@" .. path))()
 end
 
-local function loaded(files)
-    local handlers = {}
-    for phase, path in pairs(files) do
-        handlers[phase] = load(path)
-    end
-    return handlers
-end
-
 -- files: path -> phase -> file; variables: as an application declares them.
 return function(files, variables)
-    local snippets = { ["/fence"] = { content = fence } } -- luacheck: globals fence
+    local locations = { { path = "/fence", content = fence } } -- luacheck: globals fence
     for path, phases in pairs(files) do
-        snippets[path] = loaded(phases)
-    end
-    local app = { variables = variables }
-    for _, phase in ipairs(PHASES) do
-        app[phase] = function()
-            local snippet = snippets[(ngx.var.request_uri:match("^[^?]*"))]
-            local handler = snippet and snippet[phase]
-            if handler then
-                return handler()
-            end
+        local location = { path = path, match = "exact" }
+        for phase, file in pairs(phases) do
+            location[phase] = load(file)
         end
+        locations[#locations + 1] = location
     end
-    return app
+    return { variables = variables, locations = locations }
 end

@@ -1,6 +1,6 @@
 -- Owns what snippets may use, in nginx and here alike: show, try, each and the fence. Must never make a
 -- difference of its own between the two.
--- luacheck: globals render show try each fence
+-- luacheck: globals render show try keep each fence
 
 local ffi_type = type
 
@@ -60,14 +60,14 @@ function try(fn, ...)
     ngx.say(outcome(pcall(fn, ...)))
 end
 
-local function keep(...) -- a call in tail position has no name in Lua's messages
+-- Its arguments: a call in tail position has no name in Lua's messages.
+function keep(...)
     return ...
 end
 
 -- Say for each line of text, an expression, what it gives. env: further names that it may use.
 function each(text, env)
     local names = setmetatable(env or {}, { __index = _G })
-    names.keep = keep
     for line in text:gmatch("[^\n]+") do
         line = line:match("^%s*(.-)%s*$")
         if line ~= "" then
