@@ -5,6 +5,7 @@ return {
     client_body_timeout = 60,
     client_header_size = 32768, -- all of a request's head (large_client_header_buffers 4 8k)
     client_header_line_size = 8192, -- a line of it, its end included
+    bare_line_feeds = false, -- a line of it may end in a bare LF, as nginx allows
     underscores_in_headers = true, -- nginx drops such fields unless told so, APISIX tells it
     client_max_body_size = 0,
     root = "html", -- where $document_root and $request_filename are, also relative to the prefix

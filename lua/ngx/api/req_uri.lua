@@ -10,7 +10,7 @@ local running = require "ngx.api.running"
 local error, select, tostring, type = error, select, tostring, type
 local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
 
-local UNSAFE = "[%z\1-\31\127]"
+local UNSAFE = "[%z\1-\8\10-\31\127]"
 local UNPRINTED = '[%z\1-\31"\\\127-\255]' -- as ngx_http_lua_escape_log has it
 
 local _M = {}

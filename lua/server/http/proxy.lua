@@ -5,6 +5,7 @@ local errno = require "server.errno"
 local phases = require "server.phases"
 local proxy_request = require "server.http.proxy_request"
 local proxy_response = require "server.http.proxy_response"
+local redirects = require "server.http.redirects"
 local response_parser = require "server.http.response_parser"
 local upstream_vars = require "server.vars.upstream"
 local upstreams = require "server.http.upstreams"
@@ -116,8 +117,26 @@ local function unwanted(r, code)
     return codes and codes[code] and r.balancer.more_tries > 0 and may_repeat(r)
 end
 
--- One try of the picked peer. Returns true when the response is out, or nil, why not (an error text or
--- an unwanted status), and whether the request may have reached the peer.
+-- The application has a page of its own in the stead of such a response (proxy_intercept_errors).
+local function intercepted(r, code)
+    return code >= 300 and proxy_request.intercepts(r) and redirects.has_page(r, code)
+end
+
+-- The response is not wanted, as the page for its status is: drop it. Returns the status.
+local function intercept(r, connection, code)
+    stop_pump(r)
+    connection:close()
+    r.upstream_connection = nil
+    r.upstream_response_time = now() - r.upstream_start
+    local challenge = code == 401 and r.upstream_headers:get("www-authenticate")
+    if challenge then
+        r.resp:set("www-authenticate", "WWW-Authenticate", challenge)
+    end
+    return code
+end
+
+-- One try of the picked peer. Returns true when the response is out, or a status when that is to be answered;
+-- or nil, why not (an error text or an unwanted status), and whether the request may have reached the peer.
 local function try(r, peer, fresh)
     local secure = proxy_request.is_secure(r) and require("server.http.upstream_tls").of(r, peer) or nil
     local connection, err = upstreams.get(peer.host, peer.port, secure and secure.key or peer.key,
@@ -135,6 +154,9 @@ local function try(r, peer, fresh)
         r.upstream_header_time = now() - r.upstream_start
         r.upstream_bytes_received = r.upstream_headers.size
         note_status(r, code)
+        if intercepted(r, code) then
+            return intercept(r, connection, code)
+        end
         pass(r, connection, code, framing, length, keep, nominated)
         return true
     end
@@ -217,7 +239,7 @@ local function try_peers(r)
     end
     local ok, err, reached = try(r, peer)
     if ok then
-        return nil
+        return ok ~= true and ok or nil
     end
     local failed, answer = client_failed(r)
     if failed then

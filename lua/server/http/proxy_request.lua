@@ -52,6 +52,7 @@ local function compile(proxy)
     end
     return {
         scheme = proxy.scheme and template.compile(proxy.scheme) or nil,
+        intercepts = proxy.intercept_errors or false,
         uri = proxy.uri and template.compile(proxy.uri) or nil,
         http_minor = old and 0 or 1, version = old and " HTTP/1.0\r\n" or " HTTP/1.1\r\n",
         set = set, checked = {}, skip = skip, next_on = next_on, next_codes = next_codes,
@@ -67,6 +68,11 @@ local function program(r)
         location.program = found
     end
     return found
+end
+
+-- Does the application's page for an error replace a response with that status?
+function _M.intercepts(r)
+    return program(r).intercepts
 end
 
 -- Is r's upstream to be spoken to over TLS?

@@ -63,7 +63,7 @@ local function forward_rest(r, body, framed, seconds)
         end
         if not r.aborted then
             log.err("upstream ", n == "closed" and "prematurely closed connection" or n,
-                " while reading response body from upstream")
+                " while reading upstream")
         end
         r.keepalive, r.ended, r.truncated = false, true, true
         return false

@@ -6,15 +6,21 @@ local current = require "server.current"
 local bodies = require "server.http.body"
 local ffi = require "ffi"
 local handler = require "server.http.handler"
+local line_feeds = require "server.http.line_feeds"
 local log = require "server.log"
 local parser = require "server.http.request_parser"
 local requests = require "server.http.request"
 
-local C = ffi.C
+local C, cast = ffi.C, ffi.cast
 local parse, head_end, skip_empty_lines = parser.parse, parser.head_end, parser.skip_empty_lines
 local check_partial = parser.check_partial
 local reset = requests.reset
 local min = math.min
+
+local LF = 10
+local TOO_MANY_EMPTY = "client sent too many empty lines while reading client request line"
+local TOO_LONG_URI = "client sent too long URI while reading client request line"
+local TOO_LARGE_HEAD = "client sent too large request while reading client request headers"
 
 local _M = {}
 
@@ -48,29 +54,57 @@ end
 
 _M.refuse = refuse
 
+-- Parse the head p[pos..stop), with which the input's first `used` bytes are used.
+local function parse_head(conn, r, p, pos, stop, used)
+    local ok, status, err, detail = parse(r, p, pos, stop)
+    conn.input:advance(used)
+    if ok then
+        conn.waiting = false
+        return r
+    end
+    return refuse(conn, r, status, "client sent " .. err, detail)
+end
+
+-- try_parse() where lines may end in a bare LF.
+local function try_parse_leniently(conn, r)
+    local input, limit = conn.input, r.settings.client_header_size
+    local size = input.len - input.pos
+    local before, raw, head = line_feeds(input.buffer + input.pos, size)
+    local part = raw and #raw or size - before
+    if before > limit then
+        return refuse(conn, r, 400, TOO_MANY_EMPTY)
+    elseif part > r.settings.client_header_line_size
+            and C.pygw_memchr(input.buffer + input.pos + before, LF, part) == nil then
+        return refuse(conn, r, 414, TOO_LONG_URI)
+    elseif part > limit then
+        return refuse(conn, r, 400, TOO_LARGE_HEAD, parser.TOO_LARGE)
+    elseif not raw then
+        return nil
+    end
+    conn.head:reset():put(raw)
+    r.head_size = #raw
+    return parse_head(conn, r, cast("const uint8_t *", head), 0, #head, before + #raw)
+end
+
 -- Look at the head that lies in the input, as far as it is there. Returns the request when it is whole,
 -- false when it was refused, nil when more must come.
 local function try_parse(conn, r)
-    local input = conn.input
+    local input, settings = conn.input, r.settings
+    if settings.bare_line_feeds then
+        return try_parse_leniently(conn, r)
+    end
     local p, begin = input.buffer, input.pos
     local pos = skip_empty_lines(p, begin, input.len)
     local stop = head_end(p, pos, input.len)
-    local settings = r.settings
     if pos - begin > settings.client_header_size then
-        return refuse(conn, r, 400, "client sent too many empty lines while reading client request line")
+        return refuse(conn, r, 400, TOO_MANY_EMPTY)
     elseif not stop or stop - pos > settings.client_header_size then
         local status, err, detail = check_partial(settings, p, pos, input.len)
         return status and refuse(conn, r, status, "client sent " .. err, detail)
     end
     conn.head:reset():putcdata(p + pos, stop - pos) -- what is read of it may be changed
     r.head_size = stop - pos
-    local ok, status, err, detail = parse(r, p, pos, stop)
-    input:advance(stop - begin)
-    if ok then
-        conn.waiting = false
-        return r
-    end
-    return refuse(conn, r, status, "client sent " .. err, detail)
+    return parse_head(conn, r, p, pos, stop, stop - begin)
 end
 
 -- Read the next request's head. Returns the request, or nil when the connection is to be closed.
@@ -103,8 +137,7 @@ function _M.read(conn)
                 refuse(conn, r, 408, "client timed out (110: Connection timed out) while reading client request "
                     .. "headers")
             elseif err == "full" then
-                refuse(conn, r, 400, "client sent too large request while reading client request headers",
-                    parser.TOO_LARGE)
+                refuse(conn, r, 400, TOO_LARGE_HEAD, parser.TOO_LARGE)
             end
             return nil
         end

@@ -4,7 +4,7 @@ local ffi = require "ffi"
 local C = ffi.C
 local ffi_cast, ffi_string = ffi.cast, ffi.string
 
-local CR = 13
+local CR, LF = 13, 10
 
 -- The request line of request r, "" before it was read.
 return function(r)
@@ -12,5 +12,9 @@ return function(r)
     if size == 0 then
         return ""
     end
-    return ffi_string(bytes, C.pygw_memchr(bytes, CR, size) - ffi_cast("uint8_t *", bytes))
+    local length = C.pygw_memchr(bytes, LF, size) - ffi_cast("uint8_t *", bytes)
+    if bytes[length - 1] == CR then
+        length = length - 1
+    end
+    return ffi_string(bytes, length)
 end

@@ -137,3 +137,64 @@ def test_the_head_as_it_came(app_server: Start, before: str, line: str, fields: 
             )
         client.send("GET /?no=1 HTTP/1.1\r\nHost: a\r\n\r\n")
         assert client.response().text == "Host: a\r\n\r\n|GET /?no=1 HTTP/1.1"
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+@pytest.mark.parametrize(
+    ("text", "raw"),
+    [
+        ("GET /?a HTTP/1.1\nHost: a\n\n", "GET /?a HTTP/1.1\nHost: a\n\n"),
+        ("\n\r\n\nGET /?a HTTP/1.1\r\nHost: a\n\r\n", "GET /?a HTTP/1.1\r\nHost: a\n\r\n"),
+        ("GET /?a HTTP/1.1\nHost: a\r\nX: b\n\n", "GET /?a HTTP/1.1\nHost: a\r\nX: b\n\n"),
+        ("GET /?a HTTP/1.1\r\nHost: a\r\n\r\n", "GET /?a HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ],
+)
+def test_lines_that_end_in_a_bare_lf_where_that_is_allowed(
+    app_server: Start, text: str, raw: str, step: int
+) -> None:
+    with app_server(RAW, bare_line_feeds=True).connect() as client:
+        for _ in range(2):
+            for at in range(0, len(text), step):
+                client.send(text[at : at + step])
+            assert client.response().text == f"{raw}|GET /?a HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("GET /\x01 HTTP/1.1\nHost: a\n\n", 400),
+        ("GET / HTTP/1.1\nHost: a\n" + "X: a\n" * 500 + "\n", 400),
+        ("GET /" + "a" * 1000, 414),
+        ("\n" * 3000, 400),
+        ("GET / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n1\na\n0\n\n", 400),
+    ],
+)
+def test_limits_hold_there_too(app_server: Start, text: str, status: int) -> None:
+    read = "return { content = function() ngx.req.read_body() ngx.print('ok') end }"
+    server = app_server(
+        read, bare_line_feeds=True, client_header_size=LIMIT, client_header_line_size=1000
+    )
+    with server.connect() as client:
+        client.send(text)
+        assert client.response().status == status
+
+
+def test_a_page_of_the_application_for_what_is_refused(app_server: Start) -> None:
+    app = """
+    return {
+        error_pages = { [400] = "/refused" },
+        locations = {
+            { path = "/", content = function() ngx.print("ok") end },
+            { path = "/refused", internal = true, content = function()
+                ngx.print("page for ", ngx.status, " ", #ngx.req.raw_header(), ngx.var.host)
+            end },
+        },
+    }
+    """
+    server = app_server(app)
+    with server.connect() as client:
+        assert client.ask("/").text == "ok"
+        client.send("GET /\x01 HTTP/1.1\r\n\r\n")
+        response = client.response()
+        assert (response.status, response.text) == (400, "page for 400 19")
+        assert client.closed()

@@ -310,6 +310,7 @@ return function(tree, prefix, listeners)
     worker.client_body_temp_path = worker.client_body_temp_path or prefix .. "client_body_temp"
     worker.client_body_temp_path = worker.client_body_temp_path or prefix .. "client_body_temp"
     worker.underscores_in_headers = worker.underscores_in_headers or false
+    worker.bare_line_feeds = true
     worker.server_tokens = hides_version(http) and "nginx" or "nginx/1.27.1"
     for i, server in ipairs(http.locations) do
         servers[i] = server_of(server, listeners)
