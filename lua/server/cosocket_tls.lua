@@ -2,11 +2,13 @@
 -- Source: the ngx_lua documentation, "tcpsock:sslhandshake" and its neighbours.
 local ffi = require "ffi"
 local closing = require "server.cosocket_closing"
+local identity = require "server.identity"
 local log = require "server.log"
 local state = require "server.cosocket_state"
 
 local error, select, type = error, select, type
 local cast, gc = ffi.cast, ffi.gc
+local sub = string.sub
 
 local SET_HOSTNAME, STATUS_TYPE, VERIFY_STORE = 55, 65, 106 -- SSL_CTRL_…
 local OCSP = 1 -- TLSEXT_STATUSTYPE_ocsp
@@ -110,6 +112,24 @@ local function session_of(stream)
     return gc(session, free_session)
 end
 
+local key_logs = {} -- open files, by path
+
+-- A guide (see server.tls.callbacks) that appends the connection's secrets to a file.
+local function key_logger(path)
+    local file = key_logs[path]
+    if not file then
+        local err
+        file, err = io.open(sub(path, 1, 1) == "/" and path or identity.prefix .. "conf/" .. path, "a")
+        if not file then
+            log.err("cannot open the key log: ", err)
+            return nil
+        end
+        file:setvbuf("no")
+        key_logs[path] = file
+    end
+    return { key_log = function(line) file:write(line, "\n") end }
+end
+
 local function fail(self, err)
     failure.clear()
     closing.finalize(self)
@@ -132,8 +152,10 @@ local function start(self, stream, session, name, check, status)
         return fail(self, err)
     end
     tls_streams.wrap(stream, connection)
+    local conf = state.settings()
     local detail
-    ok, err, detail = handshake.run(stream, self.connect_timeout or state.settings().socket_connect_timeout)
+    ok, err, detail = handshake.run(stream, self.connect_timeout or conf.socket_connect_timeout,
+        conf.lua_ssl_key_log and key_logger(conf.lua_ssl_key_log) or nil)
     if not ok then
         if detail then
             log.err(detail)

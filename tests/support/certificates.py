@@ -48,7 +48,7 @@ class Certificate:
         return self.key_path.read_text()
 
     def server_context(self, kind: type[ssl.SSLContext] = ssl.SSLContext) -> ssl.SSLContext:
-        """What a Python server that shows this certificate uses. kind: gevent has one of its own."""
+        """What a Python server that shows this certificate uses. kind: gevent has its own."""
         context = kind(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.path, self.key_path)
         return context

@@ -4,6 +4,7 @@
 local ffi = require "ffi"
 local callbacks = require "server.tls.callbacks"
 local certificate = require "server.tls.certificate"
+local clock = require "server.clock"
 local contexts = require "server.tls.context"
 local failure = require "server.tls.failure"
 local handshake = require "server.tls.handshake"
@@ -14,11 +15,15 @@ local template = require "server.http.template"
 local tls_streams = require "server.tls.stream"
 
 local cast, gc = ffi.cast, ffi.gc
+local monotonic = clock.monotonic
 local error, setmetatable, tostring = error, setmetatable, tostring
 local gsub = string.gsub
 
 local SET_HOSTNAME, SET_VERIFY_STORE = 55, 106 -- SSL_CTRL_…
-local WANT_X509_LOOKUP = 4 -- SSL_ERROR_…
+local VERIFY_FAILED = "SSL_do_handshake() failed (SSL: error:0A000086:SSL routines::certificate verify failed)"
+local ACTIONS = {
+    proxy_ssl_cert = "loading proxy ssl certificate by lua", proxy_ssl_verify = "loading proxy ssl verify by lua",
+}
 local SESSIONS_MAX = 1000
 
 local _M = {}
@@ -65,11 +70,12 @@ local Security = {}
 Security.__index = Security
 
 function _M.of(r, peer)
+    peer.action = nil -- what the handshake was at when it failed
     local plan, own = program(r), r.upstream_tls
     local name = gsub(peer.server_name or plan.name(r) or "", ":%d*$", "") -- a port is no part of it
     local location = r.location
     return setmetatable({
-        r = r, plan = plan, own = own, name = name,
+        r = r, peer = peer, plan = plan, own = own, name = name,
         key = peer.key .. "\0" .. name .. "\0" .. plan.key .. (own and own.key or "")
             .. (location.proxy_ssl_certificate and tostring(location.proxy_ssl_certificate) or ""),
     }, Security)
@@ -82,16 +88,21 @@ local function stand_in(r)
     return setmetatable(own, { __index = r })
 end
 
--- See server.tls.handshake.
-function Security:decide(code)
-    if code ~= WANT_X509_LOOKUP then
-        return false
+-- Run a handler of the location in the handshake. Returns as server.tls.phase does.
+local function run_handler(self, handler, name, deadline)
+    self.action = ACTIONS[name]
+    local ok, err = run_phase(handler, stand_in(self.r), name, deadline)
+    if not err then
+        self.action = nil
     end
-    local r = self.r
-    local ok = run_phase(r.location.proxy_ssl_certificate, stand_in(r), "proxy_ssl_cert",
-        "proxy_ssl_certificate_by_lua*")
+    return ok, err
+end
+
+-- See server.tls.handshake.
+function Security:decide(_, deadline)
+    local ok, err = run_handler(self, self.r.location.proxy_ssl_certificate, "proxy_ssl_cert", deadline)
     self.certificate = ok and 1 or 0
-    return true
+    return not err or nil, err
 end
 
 local function is_address(name)
@@ -122,16 +133,19 @@ local function prepare(self, connection)
 end
 
 -- Returns nil, or what is wrong with the peer's certificate, in nginx's words.
-local function check_peer(self, connection)
+local function check_peer(self, connection, deadline)
     local verify = self.plan.verify
     if self.own and self.own.verify ~= nil then
         verify = self.own.verify
     end
     local handler = self.r.location.proxy_ssl_verify
-    if handler and ssl.SSL_session_reused(connection) == 0
-        and not run_phase(handler, stand_in(self.r), "proxy_ssl_verify", "proxy_ssl_verify_by_lua*") then
-        return "SSL certificate refused by proxy_ssl_verify_by_lua*"
-    elseif not verify then
+    if handler and ssl.SSL_session_reused(connection) == 0 then
+        local ok, err = run_handler(self, handler, "proxy_ssl_verify", deadline)
+        if not ok then
+            return err or VERIFY_FAILED
+        end
+    end
+    if not verify then
         return nil
     end
     local code, why = peer_of.fault(connection)
@@ -153,24 +167,26 @@ local function shake_hands(self, stream, seconds)
         return fault
     end
     tls_streams.wrap(stream, handle)
+    local deadline = monotonic() + seconds
     local ok, err, detail = handshake.run(stream, seconds, self)
     if not ok then
         return err == "timeout" and err or detail
     end
-    return check_peer(self, handle)
+    return check_peer(self, handle, deadline)
 end
 
 -- Secure a fresh connection (of server.http.upstreams); takes at most `seconds`. Meanwhile it is the request's, so
--- that it goes when that does. Returns it; or nil and "timeout" or an error text (in which "SSL" stands).
+-- that it goes when that does. Returns it; or nil and "timeout" or an error text, and peer.action tells what failed.
 function Security:start(connection, seconds)
-    local r = self.r
+    local r, peer = self.r, self.peer
     r.upstream_connection = connection
     local err = shake_hands(self, connection.stream, seconds)
     r.upstream_connection = nil
-    self.r, self.own = nil, nil -- the connection outlives them
+    self.r, self.own, self.peer = nil, nil, nil -- the connection outlives them
     if err then
         connection:close()
         sessions[self.key] = nil
+        peer.action = self.action or "SSL handshaking to upstream"
         return nil, err
     end
     connection.secure = self

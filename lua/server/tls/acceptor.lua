@@ -4,6 +4,7 @@
 -- Source: the ngx_lua documentation; nginx, ngx_http_ssl_module.
 local ffi = require "ffi"
 local cdefs = require "server.cdefs"
+local clock = require "server.clock"
 local contexts = require "server.contexts"
 local current = require "server.current"
 local handshake = require "server.tls.handshake"
@@ -18,20 +19,17 @@ local tls_streams = require "server.tls.stream"
 
 local C = ffi.C
 local ffi_string, gc = ffi.string, ffi.gc
+local monotonic = clock.monotonic
 local setmetatable = setmetatable
 local byte, sub = string.byte, string.sub
 
-local WANT_X509_LOOKUP, WANT_CLIENT_HELLO = 4, 11 -- SSL_ERROR_…
-local EXTENSION_NAME, EXTENSION_PSK = 0, 41
+local WANT_CLIENT_HELLO = 11 -- SSL_ERROR_WANT_CLIENT_HELLO_CB
+local EXTENSION_NAME, EXTENSION_TICKET, TLS1_3 = 0, 35, 0x304
 
--- The phases as ngx.get_phase and the error log call them.
+-- The phases as ngx.get_phase calls them.
 local PHASE_NAMES = {
     ssl_client_hello = "ssl_client_hello", ssl_session_fetch = "ssl_session_fetch", ssl_certificate = "ssl_cert",
     ssl_session_store = "ssl_session_store",
-}
-local ACTIONS = {
-    ssl_client_hello = "loading SSL client hello by lua", ssl_session_fetch = "fetching SSL session by lua",
-    ssl_cert = "loading SSL certificate by lua", ssl_session_store = "storing SSL session by lua",
 }
 
 local Acceptor = {}
@@ -41,10 +39,8 @@ local _M = {}
 
 local function describe(r)
     local phase = r.phase
-    local action = ACTIONS[phase]
     local host, port = sysinfo.local_address(r)
-    return " while " .. (action or "SSL handshaking")
-        .. (action and ", context: " .. contexts.name(phase) or "")
+    return (phase == "" and " while SSL handshaking" or ", context: " .. contexts.name(phase))
         .. ", client: " .. r.remote_addr .. ", server: " .. host .. (port ~= 0 and ":" .. port or "")
 end
 
@@ -56,15 +52,15 @@ local function pseudo_request(conn)
     }
 end
 
--- Run the server's handler of a phase, if there is one. Returns whether the handshake may go on.
-function Acceptor:run(name)
+-- Run the server's handler of a phase, if there is one. Returns as server.tls.phase does.
+function Acceptor:run(name, deadline)
     local outer = self.server.outer
     local handler = outer[name]
     if not handler then
         return true
     end
     self.r.settings = outer.settings
-    return run_phase(handler, self.r, PHASE_NAMES[name], name .. "_by_lua*")
+    return run_phase(handler, self.r, PHASE_NAMES[name], deadline)
 end
 
 local pointer, size = ffi.new("const unsigned char *[1]"), ffi.new("size_t[1]")
@@ -90,20 +86,18 @@ local function name_asked_for(connection)
     return sub(bytes, 6, 5 + number_at(bytes, 4))
 end
 
--- The id of the session that the client would resume: TLS 1.2's own, or what stands in the first identity of
--- TLS 1.3's pre_shared_key extension (RFC 8446, section 4.2.11) when tickets are off. Or nil.
-local function session_asked_for(connection)
-    local psk = extension(connection, EXTENSION_PSK)
-    if psk then
-        local length = number_at(psk, 3)
-        return length <= 32 and sub(psk, 5, 4 + length) or nil
+-- The id of the session that the client would resume, or nil. Beside a ticket it means nothing (RFC 5077, section
+-- 3.4).
+local function session_asked_for(connection, conf)
+    local ticket = conf.ssl_session_tickets and extension(connection, EXTENSION_TICKET)
+    if ticket and ticket ~= "" then
+        return nil
     end
     local length = tonumber(ssl.SSL_client_hello_get0_session_id(connection, pointer))
     return length > 0 and ffi_string(pointer[0], length) or nil
 end
 
-local function on_hello(self)
-    local connection = self.stream.ssl
+local function choose_server(self, connection)
     if self.site.by_name then
         local server = sites.find(self.site, name_asked_for(connection))
         if server ~= self.server then
@@ -114,28 +108,40 @@ local function on_hello(self)
     local outer = self.server.outer
     self.certificate = not outer.ssl_certificate and 1 or nil
     self.sessions = outer.ssl_session_store and {} or nil
-    if outer.settings.ssl_reject_handshake or not self:run("ssl_client_hello") then
-        return false
+    if self.certificate and not outer.settings.ssl_certificate then
+        log.alert("no ssl_certificate_by_lua* defined in server ", self.server.names[1] or "")
     end
-    if outer.ssl_session_fetch then
-        self.session_id = session_asked_for(connection)
-        if self.session_id then
-            self:run("ssl_session_fetch")
-        end
+    return outer
+end
+
+-- Returns true when it is known what comes of the client's hello, or nil and "timeout".
+local function on_hello(self, deadline)
+    local connection = self.stream.ssl
+    local outer = choose_server(self, connection)
+    self.hello = 0
+    if outer.settings.ssl_reject_handshake then
+        return true
     end
-    return true
+    local ok, err = self:run("ssl_client_hello", deadline)
+    if not ok then
+        return not err or nil, err
+    end
+    self.hello = 1
+    self.session_id = outer.ssl_session_fetch and session_asked_for(connection, outer.settings)
+    if self.session_id then
+        err = select(2, self:run("ssl_session_fetch", deadline)) -- without a session all goes on
+    end
+    return not err or nil, err
 end
 
 -- See server.tls.handshake.
-function Acceptor:decide(code)
+function Acceptor:decide(code, deadline)
     if code == WANT_CLIENT_HELLO then
-        self.hello = on_hello(self) and 1 or 0
-    elseif code == WANT_X509_LOOKUP then
-        self.certificate = self:run("ssl_certificate") and 1 or 0
-    else
-        return false
+        return on_hello(self, deadline)
     end
-    return true
+    local ok, err = self:run("ssl_certificate", deadline)
+    self.certificate = ok and 1 or 0
+    return not err or nil, err
 end
 
 local length = ffi.new("unsigned int[1]")
@@ -144,10 +150,13 @@ local function session_id(session)
     return ffi_string(ssl.SSL_SESSION_get_id(session, length), length[0])
 end
 
-local function store_sessions(self)
-    for _, session in ipairs(self.sessions or {}) do
+local function store_sessions(self, deadline)
+    if not self.sessions or ssl.SSL_version(self.stream.ssl) >= TLS1_3 then
+        return
+    end
+    for _, session in ipairs(self.sessions) do
         self.new_session, self.session_id = session, session_id(session)
-        self:run("ssl_session_store")
+        self:run("ssl_session_store", deadline)
     end
 end
 
@@ -177,9 +186,10 @@ local function shake_hands(conn)
     self.r.handshake = self
     conn.task.request, current.request = self.r, self.r
     conn.waiting = false
-    local ok, err, detail = handshake.run(stream, settings.client_header_timeout, self)
+    local seconds = settings.client_header_timeout
+    local ok, err, detail = handshake.run(stream, seconds, self)
     if ok then
-        store_sessions(self)
+        store_sessions(self, monotonic() + seconds)
         conn.waiting = true
         return true
     end

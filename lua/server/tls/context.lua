@@ -8,7 +8,7 @@ local ssl = require "server.tls.library"
 
 local concat = table.concat
 local ipairs, tostring, type = ipairs, tostring, type
-local gmatch = string.gmatch
+local gmatch, lower = string.gmatch, string.lower
 
 local MODE, MIN_PROTO, MAX_PROTO, SESS_CACHE_MODE, SET_GROUPS_LIST, DH_AUTO = 33, 123, 124, 44, 92, 118 -- SSL_CTRL_…
 local NO_TICKET, CIPHER_PREFERENCE = 0x4000ULL, 0x400000ULL -- SSL_OP_…
@@ -36,15 +36,15 @@ for i, protocol in ipairs(PROTOCOLS) do
     ALL_VERSIONS = ALL_VERSIONS + protocol.off
 end
 
--- protocols: their names, separated by spaces. Returns the options that forbid the others.
+-- protocols: their names in any case, separated by spaces. Returns the options that forbid the others.
 function _M.forbidden(protocols)
     local wanted = {}
-    for name in gmatch(protocols, "%S+") do
+    for name in gmatch(lower(protocols), "%S+") do
         wanted[name] = true
     end
     local options = 0ULL
     for _, protocol in ipairs(PROTOCOLS) do
-        if not wanted[protocol.name] then
+        if not wanted[lower(protocol.name)] then
             options = options + protocol.off
         end
     end

@@ -16,6 +16,7 @@ local WANT_READ, WANT_WRITE, SYSCALL = 2, 3, 5
 local GONE = "peer closed connection in SSL handshake"
 
 local NO_GUIDE = {}
+local ASKS = { [4] = true, [11] = true } -- SSL_ERROR_WANT_X509_LOOKUP, SSL_ERROR_WANT_CLIENT_HELLO_CB
 
 local _M = {}
 
@@ -28,8 +29,9 @@ local function explain(code, errno)
     return find(text, "unexpected eof", 1, true) and GONE or "SSL_do_handshake() failed " .. text
 end
 
--- Shake hands on a stream of server.tls.stream; the whole takes at most `seconds`. guide:decide(code): called
--- when OpenSSL waits for an answer that the guide owes (SSL_ERROR_WANT_…); it may wait; returns whether it knew.
+-- Shake hands on a stream of server.tls.stream; the whole takes at most `seconds`. guide:decide(code,
+-- deadline): called when OpenSSL waits for an answer that the guide owes (code: SSL_ERROR_WANT_…); it may wait;
+-- returns true, or nil and "timeout".
 -- Returns true; or nil, "timeout", "closed" or "failed", and what failed, for the log.
 function _M.run(stream, seconds, guide)
     local deadline = monotonic() + seconds
@@ -45,14 +47,14 @@ function _M.run(stream, seconds, guide)
         elseif code == WANT_WRITE then
             stream.writable = false
             ok, err = wait_writable(stream, deadline - monotonic())
-        elseif guide and guide:decide(code) then
-            ok, err = not stream.closed, "closed"
+        elseif guide and ASKS[code] then
+            ok, err = guide:decide(code, deadline)
         else
             stream.broken = true
             return nil, "failed", explain(code, errno)
         end
-        if not ok then
-            return nil, err, err ~= "timeout" and GONE or nil
+        if not ok or stream.closed then
+            return nil, err or "closed", err ~= "timeout" and GONE or nil
         end
     end
 end

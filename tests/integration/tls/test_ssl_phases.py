@@ -98,7 +98,7 @@ def test_an_error_ends_the_handshake(tls_server: Callable[..., Any], code: str) 
     server = tls_server(APP % code)
     with pytest.raises(ssl.SSLError):
         server.connect()
-    server.log.wait_for("failed to run ssl_certificate_by_lua*: ")
+    server.log.wait_for("lua entry thread aborted: runtime error: ")
     assert "context: ssl_certificate_by_lua*, client: 127.0.0.1, server: 127." in server.log.text
 
 
