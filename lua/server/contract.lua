@@ -61,7 +61,7 @@ end
 
 local function is_listener(value, where)
     if type(value) ~= "number" or value < 1 or value ~= floor(value) then
-        fail(where, "must be the number of a listener (1, 2, …), not " .. tostring(value))
+        fail(where, "must be the number of a listener (1, 2, ...), not " .. tostring(value))
     end
 end
 

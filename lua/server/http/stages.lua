@@ -127,9 +127,9 @@ local function enter(r)
     local location = r.location
     r.settings, r.default_type = location.settings, location.content_type
     local limit, length = location.settings.client_max_body_size, r.content_length
-    if length and limit > 0 and length > limit and not r.parent then
+    if length and limit > 0 and length > limit and not r.body_discarded and not r.parent then
         log.err("client intended to send too large body: ", length, " bytes")
-        r.stage = "content"
+        r.stage, r.body_discarded = "content", true
         return answer(r, 413)
     elseif location.settings.check_client_abort and not r.parent then
         abort.watch(r)

@@ -39,7 +39,7 @@ end
 
 local function server_name(r)
     local server = r.server
-    return server and server.names[1] or ""
+    return server and server.name or ""
 end
 get.server_name = server_name
 
