@@ -52,7 +52,7 @@ function _M.bytes_of(data)
     elseif kind == "number" or kind == "boolean" or kind == "nil" then
         return tostring(data)
     end
-    return argcheck.fail(2, 2, "string, number, boolean, nil, or array table expected, got " .. kind)
+    argcheck.fail(2, 2, "string, number, boolean, nil, or array table expected, got " .. kind)
 end
 local bytes_of = _M.bytes_of
 

@@ -89,6 +89,7 @@ function Matcher:feed(p, n)
                 add(self, ffi_string(p + i, stop - i))
                 i = stop
                 if self.rest == 0 then
+                    self.held = 0
                     return i, "full"
                 end
             end

@@ -2,6 +2,7 @@
 -- all that comes and goes from now on.
 -- Source: the ngx_lua documentation, "ngx.req.socket".
 local closing = require "server.cosocket_closing"
+local contexts = require "server.contexts"
 local current = require "server.current"
 local options = require "server.cosocket_options"
 local reading = require "server.cosocket_reading"
@@ -129,7 +130,7 @@ return function(...)
     elseif r.parent then
         error("attempt to read the request body in a subrequest", 2)
     elseif not PHASES[r.phase] then
-        error("API disabled in the context of " .. (r.phase == "timer" and "ngx.timer" or r.phase .. "_by_lua*"), 2)
+        error(contexts.refusal(r), 2)
     elseif (...) then
         return raw_socket(r)
     end

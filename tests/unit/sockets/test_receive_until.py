@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 # Feeds the pieces one by one. Returns what was handed out, how it ended, what was not looked at.
@@ -68,6 +68,7 @@ def test_found_where_it_first_stands(
 @given(
     texts, st.text("ab", max_size=30), st.lists(st.integers(0, 30), max_size=6), st.integers(1, 5)
 )
+@example("bb", "aaba", [3], 2)
 def test_nothing_is_lost_between_pieces_of_a_size(
     feed: Callable[..., Any], pattern: str, text: str, places: list[int], size: int
 ) -> None:
