@@ -6,6 +6,7 @@ local contexts = require "server.contexts"
 local current = require "server.current"
 local phases = require "server.phases"
 local request_line = require "server.http.request_line"
+local serial = require "server.serial"
 local sysinfo = require "server.sysinfo"
 
 local C = ffi.C
@@ -28,6 +29,7 @@ local MAX_LINE = 4096 -- bytes with the line's end; OpenResty's NGX_MAX_ERROR_ST
 local _M = { NAMES = NAMES, level = NOTICE, fd = 2, sink = nil, capture = nil }
 
 local pid = C.getpid()
+local number_of_worker
 
 local function request_context(r)
     local main = r.main or r
@@ -38,7 +40,8 @@ local function request_context(r)
     end
     local peer = r.peer
     if peer then
-        parts[#parts + 1] = ', upstream: "http://' .. peer.name .. (r.upstream_target or r.request_uri) .. '"'
+        parts[#parts + 1] = (peer.secure and ', upstream: "https://' or ', upstream: "http://') .. peer.name
+            .. (r.upstream_target or r.request_uri) .. '"'
     end
     if main.host_header then
         parts[#parts + 1] = ', host: "' .. main.host_header .. '"'
@@ -55,13 +58,26 @@ local function client_context(r)
     return ", client: " .. r.client_addr .. ", server: " .. sysinfo.listening_address(r.listener)
 end
 
+-- What nginx calls the thing that it does in a phase.
+local ACTIONS = {
+    log = " while logging request", balancer = " while connecting to upstream",
+    header_filter = " while reading response header from upstream", body_filter = " while sending to client",
+    proxy_ssl_cert = " while loading proxy ssl certificate by lua",
+    proxy_ssl_verify = " while loading proxy ssl verify by lua",
+}
+local OF_PROXYING = { header_filter = true, body_filter = true }
+
+local function action(r)
+    local phase = r.phase
+    return (not OF_PROXYING[phase] or r.upstream_connection) and ACTIONS[phase] or ""
+end
+
 -- What the line was about, as nginx's log handlers say it. r: nil outside of any request.
 local function context(r)
     if r and r.describe then
         return r:describe()
     elseif r and r.remote_addr then
-        local action = r.phase == "log" and " while logging request" or ""
-        return action .. ", client: " .. r.remote_addr .. ", server: " .. (r.server and r.server.name or "")
+        return action(r) .. ", client: " .. r.remote_addr .. ", server: " .. (r.server and r.server.name or "")
             .. (r.method and request_context(r) or "")
     end
     local phase = r and r.phase or current.task and phases.global or "init"
@@ -86,11 +102,20 @@ local function put(level, number, text)
     C.pygw_write(_M.fd, line, #line)
 end
 
+-- The number under which a worker's own handlers (init_worker, exit_worker) write; nil elsewhere.
+local function own_number()
+    if current.task and phases.global ~= "init" then
+        number_of_worker = number_of_worker or serial()
+        return number_of_worker
+    end
+end
+
 -- Write one line. level: 0..8 as ngx.STDERR..ngx.DEBUG; message: a string.
 function _M.write(level, message)
     if level <= _M.level then
         local r = current.request
-        return put(level, r and r.connection and "*" .. r.connection .. " " or "", message .. context(r))
+        local number = r and r.connection or not r and own_number()
+        return put(level, number and "*" .. number .. " " or "", message .. context(r))
     end
 end
 

@@ -37,8 +37,8 @@ local function fresh_balancer(r)
         r.balancer_state = balancer
     end
     balancer.host, balancer.port, balancer.key, balancer.name = nil, nil, nil, nil
-    balancer.more_tries, balancer.failure, balancer.failure_code = 0, nil, nil
-    balancer.exit_code, balancer.keepalive_timeout, balancer.keepalive_requests = nil, nil, nil
+    balancer.tried, balancer.more_tries, balancer.failure, balancer.failure_code = 0, 0, nil, nil
+    balancer.tries_limit, balancer.exit_code = proxy_request.tries_limit(r), nil
     balancer.connect_timeout = r.settings.proxy_connect_timeout
     balancer.send_timeout = r.settings.proxy_send_timeout
     balancer.read_timeout = r.settings.proxy_read_timeout
@@ -47,10 +47,17 @@ end
 
 local function pick_peer(r)
     local balancer = r.balancer
-    balancer.host, balancer.server_name = nil, nil
+    balancer.host, balancer.server_name, balancer.from, balancer.secure = nil, nil, nil, nil
+    balancer.keepalive_timeout, balancer.keepalive_requests = nil, nil
+    balancer.tried, balancer.added_tries = balancer.tried + 1, 0
+    r.peer = nil
     run_phase(r, "balancer")
-    if not balancer.host then
+    if not balancer.host or balancer.exit_code then
         return nil
+    end
+    balancer.more_tries = balancer.more_tries + balancer.added_tries
+    if balancer.secure == nil then
+        balancer.secure = proxy_request.is_secure(r)
     end
     local name = balancer.name
     r.peer = balancer
@@ -136,13 +143,13 @@ local function intercept(r, connection, code)
 end
 
 -- One try of the picked peer. Returns true when the response is out, or a status when that is to be answered;
--- or nil, why not (an error text or an unwanted status), and whether the request may have reached the peer.
+-- or nil, why not (an error text or an unwanted status), whether the request may have reached the peer, and whether
+-- connect() failed at once.
 local function try(r, peer, fresh)
-    local secure = proxy_request.is_secure(r) and require("server.http.upstream_tls").of(r, peer) or nil
-    local connection, err = upstreams.get(peer.host, peer.port, secure and secure.key or peer.key,
-        peer.connect_timeout, fresh, secure)
+    local secure = peer.secure and require("server.http.upstream_tls").of(r, peer) or nil
+    local connection, err, at_once = upstreams.get(peer, fresh, secure)
     if not connection then
-        return nil, err, false
+        return nil, err, false, at_once
     elseif r.aborted then
         connection:close()
         return nil, "client aborted", true
@@ -185,6 +192,19 @@ local function describe(err, reached)
         return "upstream failed (" .. err .. ") while sending request to upstream or reading its response"
     end
     return "connect() failed (" .. errno.describe(err) .. ") while connecting to upstream"
+end
+
+local UNREACHABLE = { -- what nginx logs as errors; else connect() itself refusing is critical
+    ["connection refused"] = true, ["connection reset by peer"] = true, ["host is down"] = true,
+    ["no route to host"] = true, ["network is unreachable"] = true,
+}
+
+local function report(peer, err, reached, at_once)
+    if not at_once then
+        return log.err(describe(err, reached))
+    end
+    local write = UNREACHABLE[err] and log.err or log.crit
+    return write("connect() to ", peer.name, " failed (", errno.describe(err), ") while connecting to upstream")
 end
 
 local function may_retry(r, err, reached)
@@ -233,11 +253,11 @@ local function try_peers(r)
     if not peer then
         local code = r.balancer.exit_code
         if not code then
-            log.err("no peer was set in the balancer phase")
+            log.err("lua balancer: no peer set while connecting to upstream")
         end
         return code or 500
     end
-    local ok, err, reached = try(r, peer)
+    local ok, err, reached, at_once = try(r, peer)
     if ok then
         return ok ~= true and ok or nil
     end
@@ -247,7 +267,7 @@ local function try_peers(r)
     end
     local code = err
     if type(err) == "string" then
-        log.err(describe(err, reached))
+        report(peer, err, reached, at_once)
         code = err == "timeout" and 504 or 502
     end
     note_status(r, code)

@@ -56,6 +56,7 @@ local function compile(proxy)
         uri = proxy.uri and template.compile(proxy.uri) or nil,
         http_minor = old and 0 or 1, version = old and " HTTP/1.0\r\n" or " HTTP/1.1\r\n",
         set = set, checked = {}, skip = skip, next_on = next_on, next_codes = next_codes,
+        tries_limit = proxy.next_upstream_tries or 0,
     }
 end
 
@@ -84,6 +85,11 @@ end
 -- The statuses of a response to r after which the next peer is tried (a set), or nil.
 function _M.next_codes(r)
     return program(r).next_codes
+end
+
+-- How many peers may be tried for r, 0: as many as the balancer phase says.
+function _M.tries_limit(r)
+    return program(r).tries_limit
 end
 
 -- Is the next peer tried after a failure of that kind: "error", "timeout", "invalid_header"?

@@ -77,17 +77,25 @@ function Connection:close()
     self.stream:close()
 end
 
+local POOL = 30 -- idle connections that ngx.balancer may have kept where the settings allow none
+local FOREVER = 10 * 365 * 86400 -- seconds
+
 -- Keep the connection for reuse, or close it when it may not be. seconds, requests: how long and for how
--- many, nil: as the settings say.
+-- many, as ngx.balancer has them (0: any); nil: as the settings say.
 function Connection:keep(seconds, requests)
-    if settings.upstream_keepalive == 0 or self.requests >= (requests or settings.upstream_keepalive_requests)
+    local room = settings.upstream_keepalive
+    if room == 0 and seconds then
+        room = POOL
+    end
+    local most = requests or settings.upstream_keepalive_requests
+    if room == 0 or most > 0 and self.requests >= most
             or self.input.buffer or self.stream.hangup or self.stream.closed then
         return self:close()
     end
     if self.secure then
         self.secure:remember(self.stream)
     end
-    if idle_count >= settings.upstream_keepalive then
+    if idle_count >= room then
         oldest:on_idle_event()
     end
     local list = idle[self.key]
@@ -104,13 +112,23 @@ function Connection:keep(seconds, requests)
     end
     newest = self
     idle_count = idle_count + 1
-    self.stream:set_idle(self, seconds or settings.upstream_keepalive_timeout)
+    self.stream:set_idle(self, seconds == 0 and FOREVER or seconds or settings.upstream_keepalive_timeout)
 end
 
--- A connection to host:port, an idle one if there is one. key: what connections have in common that may be taken
--- for each other; seconds: how long connecting may take; secure: of server.http.upstream_tls, nil: plain.
--- Returns it (its `reused` tells which), or nil and why not.
-function _M.get(host, port, key, seconds, fresh, secure)
+-- What connections have in common that may be taken for each other.
+local function key_of(peer, secure)
+    local key = secure and secure.key or peer.key
+    if peer.server_name or peer.from then
+        key = key .. "\0" .. (peer.server_name or "") .. "\0" .. (peer.from and peer.from.text or "")
+    end
+    return key
+end
+
+-- A connection to a peer (the state of ngx.balancer), an idle one if there is one and fresh is not set. secure: of
+-- server.http.upstream_tls, nil: plain. Returns it (its `reused` tells which), or nil, why not, and whether
+-- connect() itself said so.
+function _M.get(peer, fresh, secure)
+    local key, seconds = key_of(peer, secure), peer.connect_timeout
     local list = not fresh and idle[key]
     if list then
         local n = #list
@@ -124,9 +142,9 @@ function _M.get(host, port, key, seconds, fresh, secure)
         connection.requests = connection.requests + 1
         return connection
     end
-    local stream, err = connect(host, port, seconds)
+    local stream, err, at_once = connect(peer.host, peer.port, seconds, peer.from)
     if not stream then
-        return nil, err
+        return nil, err, at_once
     end
     local connection = setmetatable({
         stream = stream, input = inputs.new(stream), key = key, requests = 1, reused = false, secure = nil,

@@ -116,8 +116,8 @@ def test_an_idle_connection_is_closed_in_time(proxy: Proxy, upstream: Serve) -> 
 
 KEEP = """
     balancer = function()
-        assert(balancer.enable_keepalive(tonumber(ngx.var.arg_seconds), tonumber(ngx.var.arg_n)))
         assert(balancer.set_current_peer("127.0.0.1", peers[1]))
+        assert(balancer.enable_keepalive(tonumber(ngx.var.arg_seconds), tonumber(ngx.var.arg_n)))
     end,
 """
 

@@ -165,7 +165,7 @@ def test_an_unwanted_status_of_the_last_peer_is_passed_on(proxy: Proxy, upstream
 def test_no_peer_is_a_500(app_server: Callable[..., AppServer]) -> None:
     server = app_server("return { balancer = function() end }")
     assert server.ask().status == 500
-    server.log.wait_for("no peer was set")
+    server.log.wait_for("lua balancer: no peer set while connecting to upstream")
 
 
 def test_the_balancer_may_exit_with_a_status(app_server: Callable[..., AppServer]) -> None:

@@ -175,7 +175,7 @@ function _M.handlers(conf, directive)
         local upstream = resolve(scheme, host)
         if upstream.code then
             upstream.code()
-            if current.request.balancer.host then
+            if current.request.balancer.host or current.request.balancer.exit_code then
                 return
             end
         end
