@@ -79,14 +79,15 @@ def test_the_responder_is_named(
     content = """
         ngx.say(ocsp.get_ocsp_responder_from_der_chain(chain))
         ngx.say(table.concat({ ocsp.get_ocsp_responder_from_der_chain(chain, 6) }, " "))
-        ngx.say(ocsp.get_ocsp_responder_from_der_chain(other))
+        local url, err = ocsp.get_ocsp_responder_from_der_chain(other)
+        ngx.say(url, " ", err)
         ngx.say(select(2, ocsp.get_ocsp_responder_from_der_chain("")))
         ngx.say(select(2, ocsp.get_ocsp_responder_from_der_chain(chain:sub(1, #chain / 2))))
     """
     assert app_server(app(authority, leaf, content)).ask().text.splitlines() == [
         "http://127.0.0.1:8888/ocsp?test=1",
         "http:/ truncated",
-        "nil",
+        "nil nil",
         "d2i_X509_bio() failed",
         "d2i_X509_bio() failed",
     ]
