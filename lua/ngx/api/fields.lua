@@ -5,11 +5,23 @@ local current = require "server.current"
 local running = require "ngx.api.running"
 local set_status = require "ngx.api.resp_status"
 
-local rawset = rawset
+local error, rawset, setmetatable, type = error, rawset, setmetatable, type
 
 local _M = {}
 
 local outside = {} -- init and init_worker share one
+
+-- Make ctx that of r. What a connection's handshake has put into its own shows through in each of its requests.
+local function new_ctx(r, ctx)
+    local conn = r.conn
+    if r.stage == "ssl" then
+        conn.ssl_ctx = { __index = ctx }
+    elseif conn and conn.ssl_ctx then
+        setmetatable(ctx, conn.ssl_ctx)
+    end
+    r.ctx = ctx
+    return ctx
+end
 
 -- Install the accessors of ngx.ctx, ngx.status, ngx.headers_sent and ngx.is_subrequest on the table ngx.
 function _M.install(ngx)
@@ -20,20 +32,20 @@ function _M.install(ngx)
         if not r then
             return outside
         end
-        local ctx = r.ctx
-        if not ctx then
-            ctx = new_tab(0, 4)
-            r.ctx = ctx
-        end
-        return ctx
+        return r.ctx or new_ctx(r, new_tab(0, 4))
     end
 
     function setters.ctx(value)
+        if type(value) ~= "table" then
+            error("ctx should be a table while getting a " .. type(value), 2)
+        end
         local r = current.request
-        if r then
-            r.ctx = value
-        else
+        if not r then
             outside = value
+        elseif r.stage == "ssl" then
+            new_ctx(r, value)
+        else
+            r.ctx = value
         end
     end
 
