@@ -85,7 +85,8 @@ function _M.split(target, method)
     local question = find(path, "?", 1, true)
     if question then
         local args = sub(path, question + 1)
-        return sub(path, 1, question - 1), args ~= "" and args or nil, host
+        local none = args == "" and not fragment -- nginx sees arguments, empty ones, before a fragment
+        return sub(path, 1, question - 1), not none and args or nil, host
     end
     return path, nil, host
 end
