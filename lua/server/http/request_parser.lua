@@ -3,6 +3,7 @@
 local ffi = require "ffi"
 local conditional = require "server.http.conditional"
 local fields = require "server.http.fields"
+local host_of = require "server.http.host"
 local log = require "server.log"
 local uri = require "server.http.uri"
 
@@ -82,45 +83,6 @@ local function request_line(r, p, pos, line_max)
         return nil, 414, "too long URI" .. LINE
     end
     return pos
-end
-
-local host_byte_ok = "^[%w%-%._~!%$&'%(%)%*%+,;=%%]*$"
-
--- Returns the host lower-cased without its port, or nil when it is invalid.
-local function check_host(value)
-    local name, port = match(value, "^(%[[%x:%.]+%])(.*)$")
-    if not name then
-        name, port = match(value, "^([^:]*)(.*)$")
-        if not find(name, host_byte_ok) then
-            return nil
-        end
-    end
-    if port ~= "" and not find(port, "^:%d*$") then
-        return nil
-    end
-    if sub(name, -1) == "." then -- the root's dot says nothing
-        name = sub(name, 1, -2)
-    end
-    if name == "" or find(name, "..", 1, true) then
-        return nil
-    end
-    return lower(name)
-end
-
--- Host values are few on a worker: remember their check. Bounded, they come from outside.
-local hosts, hosts_n = {}, 0
-
-local function host_of(value)
-    local known = hosts[value]
-    if known ~= nil then
-        return known or nil
-    end
-    known = check_host(value)
-    if hosts_n < 1000 then
-        hosts_n = hosts_n + 1
-        hosts[value] = known or false
-    end
-    return known
 end
 
 local special = {}
