@@ -25,4 +25,9 @@ function _M.refusal(r)
     return "API disabled in the context of " .. _M.of(r)
 end
 
+-- The same outside of any request; words: what is said instead before the worker has started.
+function _M.no_request(words)
+    return phases.global == "init" and words or _M.refusal(nil)
+end
+
 return _M

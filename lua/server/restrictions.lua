@@ -39,7 +39,9 @@ local MAKERS = { server_rewrite = true, rewrite = true, access = true, preconten
 -- Raise unless ngx_lua would let a request's body be read here; a timer has none.
 function _M.check_maker(level)
     local r = current.request
-    if r and not MAKERS[r.phase] and (phases.strict or not r.method) then
+    if not r then
+        error(contexts.no_request("no request found"), level + 1)
+    elseif not MAKERS[r.phase] and (phases.strict or not r.method) then
         error(contexts.refusal(r), level + 1)
     end
 end

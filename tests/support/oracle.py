@@ -20,7 +20,7 @@ from support.nginx import MODULES, Nginx, configured_nginx
 
 from pygw.config.yamlfile import read_file
 
-PHASES = ("rewrite", "access", "content", "header_filter", "body_filter", "log")
+PHASES = ("rewrite", "access", "content", "balancer", "header_filter", "body_filter", "log")
 KEYS = {*PHASES, "each", "variables", "request", "wait", "differs"}
 REQUEST_KEYS = {"method", "query", "headers", "body", "version", "raw"}
 DICTS = {"dogs": 1 << 20, "cats": 12 << 10}
@@ -40,6 +40,8 @@ http {{
     lua_package_path "{prelude}/?.lua;;";
     {dicts}
     init_by_lua_block {{ require "prelude" }}
+    init_worker_by_lua_file {prelude}/init_worker.lua;
+    {upstreams}
     server {{
         listen 127.0.0.1:{port};
         server_tokens off;
@@ -49,13 +51,17 @@ http {{
 }}
 """
 
+UPSTREAM = """
+    upstream peers{number} {{ server 0.0.0.1; balancer_by_lua_file {file}; }}
+"""
+
 APP = """
 package.path = {prelude}
 local log = require "server.log"
 log.level = 7
 for name, size in pairs({{ {dicts} }}) do require("ngx.shdict").declare(name, size) end
 require "prelude"
-return require("dispatch")({files}, {{ {variables} }})
+return require("dispatch")({files}, {{ {variables} }}, {init_worker})
 """
 
 
@@ -135,14 +141,25 @@ def _write(snippets: list[Snippet], directory: Path) -> Files:
 def _nginx_config(
     snippets: list[Snippet], files: Files, prelude: Path, prefix: str, port: int
 ) -> str:
-    locations = ""
-    for each in snippets:
+    locations, upstreams = "", ""
+    for number, each in enumerate(snippets):
         lines = [f'set ${name} "{value}";' for name, value in each.variables.items()]
-        lines += [f"{phase}_by_lua_file {file};" for phase, file in files[each.path].items()]
+        for phase, file in files[each.path].items():
+            if phase == "balancer":
+                lines.append(f"proxy_pass http://peers{number}; proxy_set_header Host $http_host;")
+                upstreams += UPSTREAM.format(number=number, file=file)
+            else:
+                lines.append(f"{phase}_by_lua_file {file};")
         locations += f"location = {each.path} {{ {' '.join(lines)} }}\n"
     dicts = " ".join(f"lua_shared_dict {name} {size};" for name, size in DICTS.items())
     return NGINX.format(
-        prefix=prefix, modules=MODULES, port=port, prelude=prelude, dicts=dicts, locations=locations
+        prefix=prefix,
+        modules=MODULES,
+        port=port,
+        prelude=prelude,
+        dicts=dicts,
+        locations=locations,
+        upstreams=upstreams,
     )
 
 
@@ -158,6 +175,7 @@ def _app(snippets: list[Snippet], files: Files, prelude: Path) -> str:
         dicts=_lua_table(DICTS),
         files=f"{{ {table} }}",
         variables=_lua_table(variables),
+        init_worker=json.dumps(f"{prelude}/init_worker.lua"),
     )
 
 

@@ -62,16 +62,24 @@ Answer = dict[str, str]  # "status", "headers", "body", "log" -> text
 def ask(server: Server, snippet: Snippet) -> Answer:
     """Run a snippet on a server. What the log has of it stands between two fences."""
     before = _fence(server, f"before {snippet.path}")
+    waited = snippet.wait and server.log.text.count(snippet.wait)
     with server.connect() as client:
         client.socket.settimeout(HANGS)
         client.send(snippet.bytes())
         answer = _answer(client, str(snippet.request.get("method", "GET")))
         if snippet.wait:
-            server.log.wait_for(snippet.wait)
+            server.log.wait_for(snippet.wait, int(waited) + 1)
     after = _fence(server, f"after {snippet.path}")
     entries = "\n".join(_entries(after[len(before) :]))
     answer["log"] = entries.replace(f"127.0.0.1:{server.port}", "127.0.0.1:PORT")
     return {part: _steady(text) for part, text in answer.items()}
+
+
+def start(server: Server) -> Answer:
+    """What the log has of the worker's start, by Lua code."""
+    text = server.log.wait_for("the start is over").partition("the start is over")[0]
+    lines = _steady("\n".join(_entries(text))).split("\n")
+    return {"log": "\n".join(line for line in lines if not line.startswith("[notice]"))}
 
 
 def _steady(text: str) -> str:
@@ -81,9 +89,10 @@ def _steady(text: str) -> str:
 
 
 def _fence(server: Server, name: str) -> str:
+    mark = f"{name.replace(' ', '-')}-{next(_numbers)}"
     with server.connect() as client:
-        client.ask(f"/fence?{name.replace(' ', '-')}")
-    return server.log.wait_for(f"fence {name.replace(' ', '-')},")
+        client.ask(f"/fence?{mark}")
+    return server.log.wait_for(f"fence {mark},")
 
 
 def _answer(client: Client, method: str) -> Answer:
@@ -102,6 +111,7 @@ def _answer(client: Client, method: str) -> Answer:
     return {"status": f"{response.status} {response.reason}", "headers": headers, "body": body}
 
 
+_numbers = itertools.count()
 _ENTRY = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (\[\w*\]) \d+#\d+: (\*\d+ )?(.*)$")
 _NOISE = re.compile(
     r"fence |client .* closed keepalive connection|closed connection while waiting"

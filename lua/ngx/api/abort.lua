@@ -11,7 +11,7 @@ local getinfo, running = debug.getinfo, coroutine.running
 local function on_abort(callback)
     local r = current.request
     if not r then
-        error("no request found", 2)
+        error(contexts.no_request("no request found"), 2)
     elseif not r.method then
         error(contexts.refusal(r), 2)
     elseif abort.callback_of(r) then

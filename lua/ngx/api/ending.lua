@@ -27,7 +27,7 @@ function _M.exit(code)
     end
     local r = current.request
     if not r then
-        error("no request found", 2)
+        error(contexts.no_request("no request found"), 2)
     end
     code = code - code % 1
     if code == AGAIN or code == DONE then
@@ -87,7 +87,7 @@ function _M.redirect(...)
     end
     local r = current.request
     if not r then
-        error("no request object found", 2)
+        error(contexts.no_request("no request object found"), 2)
     elseif not MAKERS[r.phase] then
         error(contexts.refusal(r), 2)
     elseif r.pending > 0 then

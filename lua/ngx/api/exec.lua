@@ -47,13 +47,12 @@ function _M.exec(...)
     if count ~= 1 and count ~= 2 then
         error("expecting one or two arguments, but got " .. count, 2)
     end
-    local r = current.request
-    if not r then
-        error("no request found", 2)
-    end
     local uri, more = ...
     uri = check_uri(uri)
-    if not ALLOWED[r.phase] then
+    local r = current.request
+    if not r then
+        error(contexts.no_request("no request found"), 2)
+    elseif not ALLOWED[r.phase] then
         error(contexts.refusal(r), 2)
     elseif r.pending > 0 then
         error("attempt to abort with pending subrequests", 2)

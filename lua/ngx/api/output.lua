@@ -17,11 +17,12 @@ local MAKERS = {
     server_rewrite = true, rewrite = true, access = true, precontent = true, content = true,
 }
 
--- The running request, which may be answered; raises for the caller's caller. none: what to say outside of any.
+-- The running request, which may be answered; raises for the caller's caller. none: what to say before there can
+-- be any.
 local function request(none)
     local r = current.request
     if not r then
-        error(none, 3)
+        error(contexts.no_request(none), 3)
     elseif not MAKERS[r.phase] then
         error(contexts.refusal(r), 3)
     end

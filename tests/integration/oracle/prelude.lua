@@ -1,6 +1,6 @@
 -- Owns what snippets may use, in nginx and here alike: show, try, each and the fence. Must never make a
 -- difference of its own between the two.
--- luacheck: globals render show try keep each fence
+-- luacheck: globals render show try keep each attempts fence
 
 local ffi_type = type
 
@@ -74,6 +74,69 @@ function each(text, env)
             local chunk = assert(loadstring("return keep(" .. line .. ")", "=each"))
             ngx.say(line, " -> ", outcome(pcall(setfenv(chunk, names))))
         end
+    end
+end
+
+-- What ngx_lua allows in some contexts only, harmlessly called where it is allowed.
+local CALLS = [[
+    ngx.get_phase()
+    ngx.sleep(0)
+    ngx.print("")
+    ngx.say("")
+    ngx.flush()
+    ngx.eof(1)
+    ngx.send_headers(1)
+    ngx.exec("")
+    ngx.redirect("", 1)
+    ngx.on_abort(tostring)
+    ngx.req.read_body()
+    ngx.req.get_body_data()
+    ngx.req.get_body_file()
+    ngx.req.get_post_args("x")
+    ngx.req.discard_body(1)
+    ngx.req.set_body_data()
+    ngx.req.append_body()
+    ngx.req.finish_body(1)
+    ngx.req.get_headers()
+    ngx.req.set_header("x-attempt", "y")
+    ngx.req.clear_header("x-attempt")
+    ngx.req.get_method()
+    ngx.req.set_method(ngx.HTTP_GET)
+    ngx.req.get_uri_args()
+    ngx.req.set_uri_args("")
+    ngx.req.set_uri("/attempt")
+    ngx.req.http_version()
+    ngx.req.raw_header()
+    ngx.req.is_internal()
+    ngx.resp.get_headers()
+    ngx.header["x-attempt"]
+    ngx.status
+    ngx.headers_sent
+    ngx.var.uri
+    type(ngx.ctx)
+    ngx.location.capture()
+    ngx.location.capture_multi()
+    ngx.socket.tcp()
+    ngx.socket.udp()
+    ngx.timer.at(0)
+    ngx.timer.every(0)
+    ngx.thread.spawn()
+    ngx.thread.wait()
+    ngx.thread.kill()
+    ngx.now() > 0
+    ngx.worker.id()
+    ngx.re.match("a", "a")
+    ngx.shared.dogs:get("a")
+    ngx.md5("a")
+]]
+
+-- Log what comes of each of these calls where this is called.
+function attempts()
+    for line in CALLS:gmatch("[^\n]+") do
+        line = line:match("^%s*(.-)%s*$")
+        local chunk = assert(loadstring("return keep(" .. line .. ")", "=attempt"))
+        local ok, result = pcall(chunk)
+        ngx.log(ngx.WARN, line, " -> ", ok and type(result) or result)
     end
 end
 

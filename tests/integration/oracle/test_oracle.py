@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.oracle import Both, Snippet, load_snippets, running_both
-from support.oracle_answers import Answer, ask, reconciled
+from support.oracle_answers import Answer, ask, reconciled, start
 
 HERE = Path(__file__).parent
 SNIPPETS = load_snippets(HERE / "snippets")
@@ -39,6 +39,14 @@ def test_the_same(both: Both, snippet: Snippet) -> None:
     found = differences(both, snippet) and differences(both, snippet)  # nginx under load is late
     if found:
         pytest.fail("\n".join(found), pytrace=False)
+
+
+def test_the_start_is_logged_alike(both: Both) -> None:
+    theirs, ours = start(both.theirs), start(both.ours)
+    ours = reconciled(theirs, ours)
+    lines = difflib.unified_diff(as_text(theirs), as_text(ours), "nginx", "pygw", lineterm="")
+    if theirs != ours:
+        pytest.fail("\n".join(lines), pytrace=False)
 
 
 def test_every_difference_has_its_reason() -> None:
