@@ -44,7 +44,7 @@ local function run(id, run_id, premature, again)
     end
     local request = {
         phase = "timer", stage = "timer", connection = serial(),
-        client_addr = entry.client_addr, listener = entry.listener,
+        client_addr = entry.client_addr, listener = entry.listener, settings = entry.settings,
     }
     local main = task.new(function()
         entry.fn(premature, unpack(entry, 1, entry.n))
@@ -106,6 +106,7 @@ local function create(call, n, delay, fn, ...)
     callbacks[id] = {
         fn = fn, n = n - 2,
         client_addr = r.remote_addr or r.client_addr, listener = r.conn and r.conn.listener or r.listener,
+        settings = r.settings, -- those of the location that made it, as nginx passes them on
         ...
     }
     local err = call(within(seconds, again and 0.001 or 0, LONGEST), id)

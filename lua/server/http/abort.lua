@@ -51,9 +51,7 @@ end
 -- r is over.
 function _M.unwatch(r)
     r.watching = false
-    if r.stream.on_hangup == on_hangup then
-        r.stream.on_hangup = nil
-    end
+    r.stream.on_hangup = nil
 end
 
 return _M

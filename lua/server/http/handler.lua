@@ -56,7 +56,7 @@ local function drop_upstream(r)
         r.upstream_connection:close()
         r.upstream_connection = nil
     end
-    if r.balancer then
+    if r.balancer and not r.watching then
         r.stream.on_hangup = nil
     end
 end

@@ -95,3 +95,25 @@ def test_the_log_phase_of_subrequests_is_run_where_it_is_asked_for(app_server: S
     server.log.wait_for("log of /ask 200", count=2)
     assert len(server.log.lines("log of /loud 404")) == 1
     assert server.log.lines("log of /quiet") == []
+
+
+def test_a_timer_has_the_settings_of_who_made_it(app_server: Start) -> None:
+    app = """
+    local function connect()
+        local sock = ngx.socket.tcp()
+        local ok, err = sock:connect("127.0.0.1", 1)
+        ngx.log(ngx.WARN, "connected: ", ok, " ", err)
+    end
+    local function later() ngx.timer.at(0, connect) end
+    return { locations = {
+        { path = "/loud", content = later },
+        { path = "/quiet", settings = { socket_log_errors = false }, content = later },
+    } }
+    """
+    server = app_server(app)
+    server.ask("/quiet")
+    server.log.wait_for("connected: nil connection refused")
+    assert server.log.lines("connect() failed") == []
+    server.ask("/loud")
+    server.log.wait_for("connected: nil connection refused", count=2)
+    assert len(server.log.lines("connect() failed")) == 1
