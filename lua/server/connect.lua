@@ -27,12 +27,12 @@ local function bind(fd, from)
 end
 
 -- A socket that has begun to connect. Returns its descriptor, or nil, an error text and whether connect() refused.
-local function begin(sockaddr, size, family, from)
+local function begin(sockaddr, size, family, from, delaying)
     local fd = C.socket(family, SOCKET_FLAGS, 0)
     if fd < 0 then
         return nil, errno.text(ffi.errno())
     end
-    if family ~= cdefs.AF_UNIX then
+    if family ~= cdefs.AF_UNIX and not delaying then
         C.setsockopt(fd, cdefs.IPPROTO_TCP, cdefs.TCP_NODELAY, one, 4)
     end
     if from then
@@ -53,15 +53,15 @@ local function begin(sockaddr, size, family, from)
 end
 
 -- Connect to host (an address in text, or "unix:/path") and port, waiting up to `seconds`; from: the local
--- address {host, port} (port 0: any) to bind to, or nil.
+-- address {host, port} (port 0: any) to bind to, or nil; delaying: leave what is small to be gathered (Nagle).
 -- Returns a stream; or nil and "timeout", "closed", "invalid address" or the system's error text; true third when
 -- connect() itself said so.
-return function(host, port, seconds, from)
+return function(host, port, seconds, from, delaying)
     local sockaddr, size, family = address.parse(host, port)
     if not sockaddr then
         return nil, "invalid address"
     end
-    local fd, err, at_once = begin(sockaddr, size, family, from)
+    local fd, err, at_once = begin(sockaddr, size, family, from, delaying)
     if not fd then
         return nil, err, at_once
     end

@@ -90,14 +90,15 @@ local function open(self, pool, host, port)
     self.address, self.dialing = ip, true
     local seconds = self.connect_timeout or settings.socket_connect_timeout
     log.debug("lua tcp socket connect timeout: ", seconds * 1000)
-    local stream, why, at_once = connect(ip, target, seconds, self.local_address)
+    local stream, why, at_once = connect(ip, target, seconds, self.local_address, true)
     if not stream then
         report(self, why, at_once)
         return fail_connect(self, pool, why)
     end
     self.claim, self.dialing = nil, false
     self.connection = setmetatable({
-        stream = stream, input = inputs.new(stream), reused = 0, address = ip, pool = pool ~= NO_POOL and pool or nil,
+        stream = stream, input = inputs.new(stream), reused = 0, address = ip,
+        undelayed = sub(ip, 1, 5) == "unix:", pool = pool ~= NO_POOL and pool or nil,
     }, pools.Connection)
     return 1
 end

@@ -66,6 +66,8 @@ local function look_up(self, name)
     local option = OPTIONS[name]
     if not option then
         return nil, "unsupported option " .. tostring(name)
+    elseif not self.used then
+        error("socket is never created nor connected", 3)
     elseif not self.connection then
         return nil, "closed"
     end
@@ -105,6 +107,8 @@ end
 function _M.getfd(self)
     if not self then
         error("ngx.socket getfd: expecting the cosocket object, but seen none", 2)
+    elseif not self.used then
+        error("socket is never created nor connected", 2)
     elseif not self.connection then
         return nil, "closed"
     end

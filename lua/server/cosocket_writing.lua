@@ -2,6 +2,7 @@
 -- numbers. Source: the ngx_lua documentation, "tcpsock:send".
 local ffi = require "ffi"
 local argcheck = require "server.argcheck"
+local cdefs = require "server.cdefs"
 local current = require "server.current"
 local errno = require "server.errno"
 local log = require "server.log"
@@ -67,6 +68,17 @@ local function failed(self, err)
     return nil, err
 end
 
+local one = ffi.new("int[1]", 1)
+
+-- What is sent goes at once, unless the settings say otherwise; set when the first bytes are sent.
+local function stop_delaying(connection)
+    connection.undelayed = true
+    if state.settings().tcp_nodelay then
+        log.debug("lua socket tcp_nodelay")
+        ffi.C.setsockopt(connection.stream.fd, cdefs.IPPROTO_TCP, cdefs.TCP_NODELAY, one, 4)
+    end
+end
+
 -- sock:send(data). Returns the count of bytes sent, or nil and an error text.
 function _M.send(self, ...)
     local n = select("#", ...) + 1
@@ -86,6 +98,9 @@ function _M.send(self, ...)
         return nil, "socket busy writing"
     end
     local data = bytes_of((...))
+    if not connection.undelayed then
+        stop_delaying(connection)
+    end
     local seconds = self.send_timeout or state.settings().socket_send_timeout
     log.debug("lua tcp socket send timeout: ", seconds * 1000)
     local running = current.task

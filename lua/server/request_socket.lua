@@ -75,7 +75,7 @@ local registry = debug.getregistry()
 registry.__tcp_req_cosocket_mt, registry.__tcp_raw_req_cosocket_mt = BodySocket, RawSocket
 
 local function new(r, class, input)
-    local self = setmetatable({ connection = { stream = r.stream, input = input, reused = 0 } }, class)
+    local self = setmetatable({ used = true, connection = { stream = r.stream, input = input, reused = 0 } }, class)
     closing.register(self)
     return self
 end

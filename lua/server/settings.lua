@@ -37,6 +37,7 @@ return {
     socket_keepalive_timeout = 60,
     socket_pool_size = 30,
     socket_log_errors = true,
+    tcp_nodelay = true, -- of cosockets, from their first sending on
     resolver = "system", -- or "" for none, or nameservers as nginx's directive lists them
     resolver_timeout = 30,
     lua_ssl_protocols = "TLSv1 TLSv1.1 TLSv1.2 TLSv1.3", -- of cosockets, as all lua_ssl_…

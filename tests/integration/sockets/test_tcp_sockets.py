@@ -76,11 +76,25 @@ def test_options_that_are_none(run: Run) -> None:
     assert run("return open():getoption()") == [None, missing % "option"]
     assert run('return open():setoption("keepalive")') == [None, missing % "value"]
     assert run('return open():setoption("none", 1)') == [None, "unsupported option none"]
-    assert run('return ngx.socket.tcp():getoption("rcvbuf")') == [None, "closed"]
+    closed = 'local s = open() s:close() return s:getoption("rcvbuf")'
+    assert run(closed) == [None, "closed"]
+    ok, err = run('return pcall(function() ngx.socket.tcp():setoption("rcvbuf", 1) end)')
+    assert err.endswith("socket is never created nor connected")
+
+
+def test_small_pieces_wait_for_each_other_until_something_is_sent(run: Run) -> None:
+    code = """
+        local sock = open()
+        local before = sock:getoption("tcp-nodelay")
+        sock:send("x")
+        return before, sock:getoption("tcp-nodelay")
+    """
+    assert run(code) == [0, 1]
 
 
 def test_the_descriptor(run: Run) -> None:
-    assert run("return open():getfd() > 2, ngx.socket.tcp():getfd()") == [True, None, "closed"]
+    code = "local s = open() local fd = s:getfd() s:close() return fd > 2, s:getfd()"
+    assert run(code) == [True, None, "closed"]
 
 
 # -- binding ------------------------------------------------------------------------------------
@@ -276,7 +290,7 @@ def test_a_request_s_socket_ends_with_it(
             "setkeepalive: nil",
             "connect: bad request",
         ]
-    assert server.log.lines("attempt to receive data on a closed socket")
+    server.log.wait_for("attempt to receive data on a closed socket")
 
 
 # -- killed threads -------------------------------------------------------------------------------
