@@ -79,6 +79,9 @@ local function try_parse_leniently(conn, r)
     elseif part > limit then
         return refuse(conn, r, 400, TOO_LARGE_HEAD, parser.TOO_LARGE)
     elseif not raw then
+        if parser.has_wrong_method(ffi.string(input.buffer + input.pos + before, part)) then
+            return refuse(conn, r, 400, "client sent " .. parser.WRONG_METHOD)
+        end
         return nil
     end
     conn.head:reset():put(raw)

@@ -244,6 +244,14 @@ end
 
 local scratch = {}
 local METHOD = "^[%w!#%$%%&'%*%+%-%.%^_`|~]"
+local WRONG_METHOD = "invalid method" .. LINE
+_M.WRONG_METHOD = WRONG_METHOD
+
+-- Is what came of a request so far none of one: no method begins so?
+local function has_wrong_method(head)
+    return not find(head, METHOD .. "*$") and not find(head, METHOD .. "+ ")
+end
+_M.has_wrong_method = has_wrong_method
 
 -- What can be said of a head that is not all there yet, or is too large: as parse() says it, or nil. The answer
 -- never depends on how many bytes beyond the first wrong one are there.
@@ -252,8 +260,8 @@ function _M.check_partial(settings, p, pos, length)
     local head = ffi_string(p + pos, min(length - pos, limit + 1))
     if head == "" or head == "\r" then -- nothing yet, or the beginning of an empty line
         return nil
-    elseif not find(head, METHOD .. "*$") and not find(head, METHOD .. "+ ") then
-        return 400, "invalid method" .. LINE
+    elseif has_wrong_method(head) then
+        return 400, WRONG_METHOD
     end
     local line_end = find(head, "\r\n", 1, true)
     local bare = find(head, "[^\r]\n")
