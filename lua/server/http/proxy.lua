@@ -176,9 +176,10 @@ local function try(r, peer, fresh)
     return nil, code or framing, true
 end
 
-local function describe(err, reached)
-    if find(err, "SSL", 1, true) then
-        return err .. " while SSL handshaking to upstream"
+-- action: of the handshake, when it was that which failed, or nil.
+local function describe(err, reached, action)
+    if action then
+        return (err == "timeout" and "upstream timed out (110: Connection timed out)" or err) .. " while " .. action
     elseif err == "timeout" then
         return "upstream timed out (110: Connection timed out) while "
             .. (reached and "reading response header from upstream" or "connecting to upstream")
@@ -201,7 +202,9 @@ local UNREACHABLE = { -- what nginx logs as errors; else connect() itself refusi
 
 local function report(peer, err, reached, at_once)
     if not at_once then
-        return log.err(describe(err, reached))
+        local action = not reached and peer.secure and peer.action
+        local write = action and find(err, "certificate verify failed", 1, true) and log.crit or log.err
+        return write(describe(err, reached, action))
     end
     local write = UNREACHABLE[err] and log.err or log.crit
     return write("connect() to ", peer.name, " failed (", errno.describe(err), ") while connecting to upstream")
@@ -289,10 +292,11 @@ function _M.run(r)
     r.balancer = fresh_balancer(r)
     r.upstream_addr, r.upstream_past = nil, nil
     r.upstream_headers = r.received
+    local watched = not proxy_request.ignores_abort(r)
     r.stream.request = r
-    r.stream.on_hangup = on_client_hangup
+    r.stream.on_hangup = watched and on_client_hangup or nil
     local code
-    if r.stream.hangup then
+    if r.stream.hangup and watched then
         on_client_hangup(r.stream)
         r.status = 499
     else
