@@ -56,7 +56,8 @@ local function compile(proxy)
         uri = proxy.uri and template.compile(proxy.uri) or nil,
         http_minor = old and 0 or 1, version = old and " HTTP/1.0\r\n" or " HTTP/1.1\r\n",
         set = set, checked = {}, skip = skip, next_on = next_on, next_codes = next_codes,
-        tries_limit = proxy.next_upstream_tries or 0,
+        tries_limit = proxy.next_upstream_tries or 0, ignores_abort = proxy.ignore_client_abort or false,
+        pass_headers = proxy.pass_request_headers ~= false, pass_body = proxy.pass_request_body ~= false,
     }
 end
 
@@ -69,6 +70,11 @@ local function program(r)
         location.program = found
     end
     return found
+end
+
+-- Does a request go on at its upstream when its client is gone?
+function _M.ignores_abort(r)
+    return program(r).ignores_abort
 end
 
 -- Does the application's page for an error replace a response with that status?
@@ -141,7 +147,7 @@ local function write_head(r)
         end
     end
     local h, skip, nominated = r.headers, p.skip, r.nominated
-    for i = 1, h.n, 3 do
+    for i = 1, p.pass_headers and h.n or 0, 3 do
         local key = h[i]
         if not skip[key] and not (nominated and nominated[key]) then
             out:put(h[i + 1], ": ", h[i + 2], "\r\n")
@@ -264,7 +270,10 @@ function _M.send(r, connection, peer)
     end
     write_head(r)
     local body, data = r.body, r.body_data
-    if data then
+    if not program(r).pass_body then
+        out:put("\r\n")
+        return send_out(r, connection, peer.send_timeout)
+    elseif data then
         out:put("Content-Length: ", #data, "\r\n\r\n", data)
         return send_out(r, connection, peer.send_timeout)
     elseif r.body_file then
