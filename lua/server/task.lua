@@ -2,6 +2,7 @@
 -- coroutines pass that yield through (see ngx/api/coroutine.lua). Whoever wakes a task does it
 -- exactly once: it was registered in one place, and that place forgets it first.
 -- Must never call into Python, nor know of HTTP.
+local critical = require "server.critical"
 local current = require "server.current"
 
 local co_create = coroutine.create
@@ -9,6 +10,7 @@ local co_isyieldable = coroutine.isyieldable
 local co_resume = coroutine.resume
 local co_status = coroutine.status
 local co_yield = coroutine.yield
+local depth = critical.depth
 local error = error
 local pcall = pcall
 
@@ -90,6 +92,9 @@ local function resume(task, a, b, c)
     task.waiting = nil
     local ok, tag = co_resume(task.co, a, b, c)
     current.task, current.request = outer_task, outer_request
+    if depth[0] ~= 0 and not outer_task then
+        critical.settle()
+    end
     if tag == SCHED and not task.op then
         return
     end

@@ -1,5 +1,6 @@
 -- Owns the Lua side of a VM that runs in a thread of its own: the part of ngx.* that needs no request and no
 -- event loop, and the running of one function of a module. Must never call into Python.
+local critical = require "server.critical"
 local values = require "server.thread_values"
 
 local ipairs, pairs, pcall, require, tostring, type = ipairs, pairs, pcall, require, tostring, type
@@ -50,7 +51,11 @@ local function run(module, name, arguments)
     elseif type(found[name]) ~= "function" then
         return failed("invalid function")
     end
-    return results(pcall(found[name], values.unpack(arguments)))
+    local packed = results(pcall(found[name], values.unpack(arguments)))
+    if critical.depth[0] ~= 0 then
+        critical.settle()
+    end
+    return packed
 end
 
 local started = false

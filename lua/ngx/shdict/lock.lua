@@ -10,15 +10,21 @@
 -- What runs under the lock must not allocate in Lua, not even in the interpreter: strings are copied to and fro
 -- outside, addresses are numbers, C functions return none or an int. Even so LuaJIT may run a finalizer there, when
 -- it leaves a trace. If that asks for the same dictionary, what it wants is done after the operation that it
--- interrupts; it is told nothing. An error under the lock (Lua's stack may be full) leaves the lock POISONED, which
--- the next one treats as a holder that has died.
+-- interrupts; it is told nothing.
+--
+-- An error under the lock (Lua's stack may be full) leaves it held, until the code that failed has come to its end
+-- or its next wait (server.critical): then it is POISONED, which the next one treats as a holder that has died.
+-- A pcall around each operation would do that at once, but no trace can return through a pcall that it began in.
 local atomic = require "ngx.shdict.atomic"
+local critical = require "server.critical"
 local ffi = require "ffi"
 local layout = require "ngx.shdict.layout"
 local repair = require "ngx.shdict.repair"
 
 local C = ffi.C
 local error, ipairs, min, pcall, select, unpack = error, ipairs, math.min, pcall, select, unpack
+local insert = table.insert
+local depth = critical.depth
 local acquire, release = atomic.acquire, atomic.release
 local LOCK, MUTEXES, SLOTS = layout.LOCK, layout.MUTEXES, layout.SLOTS
 
@@ -41,6 +47,8 @@ local MUTEX_BYTES = 64            -- pthread_mutex_t has 40 (x86-64) or 48 (aarc
 local SPINS = 1000                -- some tens of microseconds: far longer than most operations
 local YIELDS = 10                 -- then sleep between two looks
 local SLEEP_FIRST, SLEEP_MOST = 20, 1000 -- microseconds
+
+local regions = {}                -- that this VM uses
 
 local _M = {}
 
@@ -82,7 +90,9 @@ local function succeed(region, slot, holder)
 end
 
 local function inherit(region, slot)
+    region.mending = true
     local ok, inherited = pcall(succeed, region, slot, region.me)
+    region.mending = false
     let_go(region, slot)
     if not ok then
         error(inherited, 0)
@@ -97,69 +107,73 @@ local function wait(round)
     return C.pygw_shdict_usleep(min(SLEEP_FIRST * (round - YIELDS), SLEEP_MOST))
 end
 
-local function get(region, owner)
+-- Get the lock that `owner` has not let go of while we spun. Returns whether we have it: not where it is held by
+-- what we interrupt.
+local function contend(region, owner)
     for round = 1, math.huge do
-        if owner == region.me then -- an error of ours, so late that not even POISONED could be stored
-            return repair(region)
+        if owner == region.me or region.mending then
+            return false
         end
         local slot = slot_of(owner)
         if (owner == POISONED or region.joined) and try(region, slot) and inherit(region, slot) then
-            return
+            return true
         end
         wait(round)
         owner = acquire(region.lock, region.me, SPINS)
         if owner == FREE then
-            return
+            return true
         end
     end
 end
 
--- Get the lock that `owner` has not let go of while we spun.
-local function contend(region, owner)
-    local ok, err = pcall(get, region, owner)
-    if not ok then
-        region.busy = false
-        error(err, 0)
-    end
-end
-
--- We are in a finalizer, in the middle of an operation of this VM on this region.
 local function defer(region, ...)
     region.deferred = region.deferred or {}
-    table.insert(region.deferred, { n = select("#", ...), ... })
+    insert(region.deferred, { n = select("#", ...), ... })
 end
 
+-- Finalizers may come in the middle of these, too, and defer more. As of any finalizer, nobody hears of an error.
 local function run_deferred(region)
-    local calls = region.deferred
-    region.deferred = false
-    for _, call in ipairs(calls) do
-        _M.locked(region, unpack(call, 1, call.n))
+    if region.draining then
+        return
     end
+    region.draining = true
+    while region.deferred do
+        local calls = region.deferred
+        region.deferred = false
+        for _, call in ipairs(calls) do
+            pcall(_M.locked, region, unpack(call, 1, call.n))
+        end
+    end
+    region.draining = false
 end
 
--- Run operation(region, ...) under the lock and return what it returns, four values at most. It must not allocate
+-- Run operation(region, a, …) under the lock and return what it returns, four values at most. It must not allocate
 -- (see above). Raises what it raises.
-function _M.locked(region, operation, ...)
+function _M.locked(region, operation, a, b, c, d, e, f, g, h, i)
     local owner = acquire(region.lock, region.me, SPINS)
-    if owner ~= FREE then
-        if region.busy then
-            return defer(region, operation, ...)
-        end
-        region.busy = true
-        contend(region, owner)
+    if owner ~= FREE and not contend(region, owner) then
+        return defer(region, operation, a, b, c, d, e, f, g, h, i)
     end
-    region.busy = true
-    local ok, a, b, c, d = pcall(operation, region, ...)
-    region.busy = false               -- must need no room on the stack, which may be full
-    if not ok then
-        release(region.lock, POISONED)
-        return error(a, 0)
-    end
+    depth[0] = depth[0] + 1
+    local p, q, r, s = operation(region, a, b, c, d, e, f, g, h, i)
+    depth[0] = depth[0] - 1
     release(region.lock, FREE)
     if region.deferred then
         run_deferred(region)
     end
-    return a, b, c, d
+    return p, q, r, s
+end
+
+local function settle()
+    for _, region in ipairs(regions) do
+        if region.w[LOCK] == region.me then
+            release(region.lock, POISONED)
+        end
+        region.draining = false
+        if region.deferred then
+            run_deferred(region)
+        end
+    end
 end
 
 -- Make the lock of a new region, free. shared: whether other processes will join it.
@@ -175,7 +189,9 @@ function _M.init(region, shared)
 end
 
 local function take(region, me, joined)
-    region.me, region.joined, region.busy, region.deferred = me, joined, false, false
+    region.me, region.joined = me, joined
+    region.mending, region.deferred, region.draining = false, false, false
+    insert(regions, region)
 end
 
 -- Take a slot in a region that other processes use too. Returns true, or nil and an error when none is left.
@@ -201,5 +217,7 @@ end
 function _M.accompany(region, me, joined, number)
     return take(region, me + number * VM, joined)
 end
+
+critical.on_unended(settle)
 
 return _M

