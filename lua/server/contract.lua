@@ -126,8 +126,21 @@ local function check_error_pages(value, where)
     end
 end
 
+-- What nginx's proxy_* directives say; see server.http.proxy_request, and upstream_tls for ssl_….
+local check_proxy = record_of({
+    uri = is_string, scheme = is_string, set_header = array_of(is_table, "pairs"), http_version = is_string,
+    next_upstream = array_of(is_string, "conditions"), next_upstream_tries = expect("number"),
+    intercept_errors = is_boolean, ignore_client_abort = is_boolean,
+    pass_request_headers = is_boolean, pass_request_body = is_boolean,
+    buffering = is_boolean, -- responses are passed on as they come, whatever is said
+    ssl_protocols = is_string, ssl_ciphers = is_string, ssl_name = is_string, ssl_server_name = is_boolean,
+    ssl_verify = is_boolean, ssl_verify_depth = expect("number"), ssl_trusted_certificate = is_string,
+    ssl_crl = is_string, ssl_certificate = is_string, ssl_certificate_key = is_string,
+    ssl_session_reuse = is_boolean, ssl_conf_command = is_table,
+}, ", which is none of proxy's")
+
 local COMMON = {
-    settings = check_settings, proxy = is_table, error_pages = check_error_pages, default_type = is_string,
+    settings = check_settings, proxy = check_proxy, error_pages = check_error_pages, default_type = is_string,
 }
 local check_location
 
