@@ -124,14 +124,26 @@ def log(
     """Everything that a block says of the error log. run: which repetition; prefix: "shutdown_"."""
     if not prefix and block.has("grep_error_log"):
         yield from _grepped(block, lines, run, expand)
-    for pattern in _patterns(block.sections.get(f"{prefix}error_log")):
-        if not exceptions.is_debug(pattern) and not any(_in_line(pattern, line) for line in lines):
+    for pattern in _expected(block, prefix):
+        if not any(_in_line(pattern, line) for line in lines):
             yield f"{shown(pattern)} matches no line of the {prefix}error log"
     for pattern in _patterns(block.sections.get(f"no_{prefix}error_log")):
         for line in lines:
             if _in_line(pattern, line):
                 yield f"{shown(pattern)} must match no line of the {prefix}error log: {shown(line)}"
                 break
+
+
+def _expected(block: Block, prefix: str) -> list[Any]:
+    patterns = _patterns(block.sections.get(f"{prefix}error_log"))
+    return [each for each in patterns if not exceptions.is_debug(each)]
+
+
+def left_out(block: Block) -> int:
+    """How many of a block's expectations are of nginx's debug log, and not judged."""
+    names = ("error_log", "shutdown_error_log", "grep_error_log")
+    patterns = [each for name in names for each in _patterns(block.sections.get(name))]
+    return sum(exceptions.is_debug(each) for each in patterns)
 
 
 def _grepped(block: Block, lines: list[str], run: int, expand: Expand) -> Iterator[str]:

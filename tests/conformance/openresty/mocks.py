@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from conformance.openresty.spec import Block
@@ -19,13 +19,13 @@ _PATIENCE = 10.0  # seconds that a server waits for its peer
 class Mock:
     """A listening socket, and a thread that serves its first peer by the block's sections."""
 
-    def __init__(self, kind: str, block: Block, target: str) -> None:
+    def __init__(self, kind: str, block: Block, target: str, cwd: Path) -> None:
         self.kind = kind
         self.received = b""
         self._block = block
         self._done = threading.Event()
         stream = socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM
-        self._socket = _bound(stream, target)
+        self._socket = _bound(stream, target, cwd)
         if kind == "tcp":
             self._socket.listen(5)
         self._socket.settimeout(_PATIENCE)
@@ -96,16 +96,16 @@ class Mock:
         self._thread.join(_PATIENCE)
 
 
-def _bound(kind: int, target: str) -> socket.socket:
+def _bound(kind: int, target: str, cwd: Path) -> socket.socket:
     if target.isdigit():
         made = socket.socket(socket.AF_INET, kind)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(("127.0.0.1", int(target)))
         return made
+    path = cwd / target
     made = socket.socket(socket.AF_UNIX, kind)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(target)
-    made.bind(target)
+    path.unlink(missing_ok=True)
+    made.bind(str(path))
     return made
 
 
@@ -125,10 +125,10 @@ def _seconds(text: Any) -> float:
     return float(text.rstrip("s"))
 
 
-def started(block: Block, expand: Callable[[str], str]) -> list[Mock]:
-    """The servers that a block asks for."""
+def started(block: Block, expand: Callable[[str], str], cwd: Path) -> list[Mock]:
+    """The servers that a block asks for. cwd: where relative paths of sockets begin."""
     return [
-        Mock(kind, block, expand(block.text(f"{kind}_listen")).strip())
+        Mock(kind, block, expand(block.text(f"{kind}_listen")).strip(), cwd)
         for kind in ("tcp", "udp")
         if block.has(f"{kind}_listen")
     ]

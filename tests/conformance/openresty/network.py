@@ -14,12 +14,13 @@ import shutil
 import subprocess
 
 _CLONE_NEWNET = 0x40000000
-_SETUP = """
+ADDRESS = "198.18.0.1"  # that is not of loopback
+_SETUP = f"""
 link set lo up
 link add nowhere type veth peer name beyond
 link set nowhere arp off up
 link set beyond arp off up
-addr add 198.18.0.1/32 dev nowhere
+addr add {ADDRESS}/32 dev nowhere
 route add default dev nowhere
 route add prohibit 0.0.0.1/32
 route add default dev nowhere table 12345

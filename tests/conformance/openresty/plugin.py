@@ -168,8 +168,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     option = session.config.getoption
     pool = Pool(min(option("--conformance-jobs"), len(items)), option("--conformance-keep"))
     session.config.stash[_POOL] = pool
-    for item in items:
-        item.future = pool.submit(item.source)
+    futures = pool.submit(item.source for item in items)
+    for item, future in zip(items, futures, strict=True):
+        item.future = future
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,6 +1,7 @@
 """Owns the running of many blocks at once: threads, each with a place, a port and a zygote.
 
-Most blocks wait rather than work, so there are more threads than processors.
+Most blocks wait rather than work, so there are more threads than processors. What fails then runs
+once more when all others are through, alone, since many blocks measure time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import shutil
 import socket
 import tempfile
 import threading
+import time
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +26,7 @@ from conformance.openresty.zygote import Zygote
 
 _PORT = 1984  # of Test::Nginx, in a network of one's own
 _PORTS = range(20000, 30000)  # below those that the kernel gives to clients
+_AGAIN = 240.0  # seconds that second chances may take in all
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,9 @@ class Source:
     index: int
 
 
+Job = tuple[Source, "Future[Verdict]"]
+
+
 def environment(servroot: Path, port: int) -> dict[str, str]:
     """The variables that a specification's preamble may count on."""
     return {
@@ -41,7 +48,8 @@ def environment(servroot: Path, port: int) -> dict[str, str]:
         "TEST_NGINX_SERVER_ROOT": str(servroot),
         "TEST_NGINX_HTML_DIR": f"{servroot}/html",
         "TEST_NGINX_SERVER_PORT": str(port),
-        "TEST_NGINX_OPENRESTY_ORG_IP": "127.0.0.1",
+        "TEST_NGINX_SERVER_IP": network.ADDRESS,
+        "TEST_NGINX_OPENRESTY_ORG_IP": services.OUTSIDE,
         "TEST_NGINX_SERVER_SSL_PORT": str(port + 1),
     }
 
@@ -57,25 +65,30 @@ def _server_port() -> int:
 
 
 class Pool:
-    """Runs blocks in the background, in the order in which they are asked for."""
+    """Runs blocks in the background, in the order in which they are given."""
 
     def __init__(self, jobs: int, keep: Path | None) -> None:
         self._keep = keep
+        self._count = jobs
         self._root = Path(tempfile.mkdtemp(prefix="pygw-conformance-"))
         self._root.chmod(0o755)
-        self._queue: queue.SimpleQueue[tuple[Source, Future[Verdict]] | None] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._work, args=(number,), daemon=True)
-            for number in range(jobs)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._left = 0
+        self._failed: list[tuple[Job, Verdict]] = []
+        self._threads: list[threading.Thread] = []
 
-    def submit(self, source: Source) -> Future[Verdict]:
-        """Run a block when its turn has come."""
-        future: Future[Verdict] = Future()
-        self._queue.put((source, future))
-        return future
+    def submit(self, sources: Iterable[Source]) -> list[Future[Verdict]]:
+        """Run blocks, each when its turn has come; to be called once."""
+        jobs: list[Job] = [(source, Future()) for source in sources]
+        self._left = len(jobs)
+        for job in jobs:
+            self._queue.put(job)
+        for number in range(self._count):
+            thread = threading.Thread(target=_Runner(self, number).work, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return [future for _, future in jobs]
 
     def close(self) -> None:
         """Stop everything; blocks that have not begun do not run."""
@@ -88,30 +101,21 @@ class Pool:
             thread.join()
         shutil.rmtree(self._root, ignore_errors=True)
 
-    def _work(self, number: int) -> None:
-        alone = network.isolate()
-        with services.running(alone) as env:
-            self._run_blocks(number, _PORT if alone else _server_port(), env)
+    def next(self) -> Job | None:
+        """The next block to run; None: there is none."""
+        return self._queue.get()
 
-    def _run_blocks(self, number: int, port: int, env: dict[str, str]) -> None:
-        specs: dict[Path, spec.Spec] = {}
-        zygote = Zygote()
-        while job := self._queue.get():
-            source, future = job
-            try:
-                whole = source.checkout / source.path
-                place = self._place(source.checkout, number, port, env)
-                if whole not in specs:
-                    specs[whole] = spec.load(place.directory, source.path, place.env)
-                block = specs[whole].blocks[source.index]
-                verdict = BlockRun(specs[whole], block, place, zygote).run()
-                self._keep_directory(source, block, place, verdict)
-            except Exception as error:  # whoever waits for it must hear of it
-                verdict = Verdict(FAILED, [f"the collector failed: {error!r}"])
-            future.set_result(verdict)
-        zygote.close()
+    def settle(self, job: Job, verdict: Verdict) -> list[tuple[Job, Verdict]]:
+        """Note a verdict. Gives what has failed so far when it was the last, else nothing."""
+        with self._lock:
+            self._left -= 1
+            if verdict.outcome == FAILED and self._count > 1:
+                self._failed.append((job, verdict))
+            else:
+                job[1].set_result(verdict)
+            return self._failed if self._left == 0 else []
 
-    def _place(self, checkout: Path, number: int, port: int, env: dict[str, str]) -> Place:
+    def place(self, checkout: Path, number: int, port: int, env: dict[str, str]) -> Place:
         """A directory that looks like the checkout, but whose t/servroot is one's own."""
         around = self._root / str(number) / f"of-{checkout.name}"
         directory = around / checkout.name
@@ -126,9 +130,8 @@ class Pool:
                     link.symlink_to(target)
         return Place(directory, servroot, port, {**env, **environment(servroot, port)})
 
-    def _keep_directory(
-        self, source: Source, block: spec.Block, place: Place, verdict: Verdict
-    ) -> None:
+    def keep(self, source: Source, block: spec.Block, place: Place, verdict: Verdict) -> None:
+        """Copy the directory that a block has used, if that was asked for."""
         if not self._keep or not place.servroot.exists():
             return
         name = re.sub(r"[^\w.-]+", "-", block.name)[:60]
@@ -137,3 +140,43 @@ class Pool:
         ignore = shutil.ignore_patterns("*.sock")
         shutil.copytree(place.servroot, target, ignore=ignore, ignore_dangling_symlinks=True)
         verdict.directory = str(target)
+
+
+class _Runner:
+    """One thread's work."""
+
+    def __init__(self, pool: Pool, number: int) -> None:
+        self._pool, self._number = pool, number
+        self._port = _PORT
+        self._env: dict[str, str] = {}
+        self._specs: dict[Path, spec.Spec] = {}
+
+    def work(self) -> None:
+        alone = network.isolate()
+        self._port = _PORT if alone else _server_port()
+        with services.running(alone) as env, contextlib.closing(Zygote()) as zygote:
+            self._env = env
+            while job := self._pool.next():
+                failed = self._pool.settle(job, self._run(job[0], zygote))
+                if failed:
+                    self._once_more(failed, zygote)
+
+    def _once_more(self, failed: list[tuple[Job, Verdict]], zygote: Zygote) -> None:
+        deadline = time.monotonic() + _AGAIN
+        for (source, future), verdict in failed:
+            if time.monotonic() < deadline:
+                verdict = self._run(source, zygote)
+            future.set_result(verdict)
+
+    def _run(self, source: Source, zygote: Zygote) -> Verdict:
+        try:
+            whole = source.checkout / source.path
+            place = self._pool.place(source.checkout, self._number, self._port, self._env)
+            if whole not in self._specs:
+                self._specs[whole] = spec.load(place.directory, source.path, place.env)
+            block = self._specs[whole].blocks[source.index]
+            verdict = BlockRun(self._specs[whole], block, place, zygote).run()
+            self._pool.keep(source, block, place, verdict)
+        except Exception as error:  # whoever waits for it must hear of it
+            return Verdict(FAILED, [f"the collector failed: {error!r}"])
+        return verdict

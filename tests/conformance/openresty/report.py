@@ -10,9 +10,11 @@ from pathlib import Path
 
 from conformance.openresty.run import FAILED, PASSED, SKIPPED, Verdict
 
-_HEAD = """# Conformance
+_MARK = "<!-- What follows is made by the command that it names. -->\n"
+_HEAD = f"""{_MARK}
+## OpenResty's own test suites, block by block
 
-What OpenResty's own test suites say of pygw, block by block. These numbers are made by
+These numbers are made by
 
     pytest tests/conformance --openresty DIR … --conformance-report docs/conformance.md
 
@@ -20,7 +22,8 @@ which runs the specifications (`t/*.t`) of the named checkouts, from outside thi
 pygw applications made from the blocks' nginx configuration, with OpenResty's restrictions by phase
 on. A block that crashes or hangs the worker has failed. A block is skipped where it needs an nginx
 module that is not part of ngx_lua, or concerns nginx alone; the reasons are counted below each
-table.
+table. Lines that nginx writes to its log at the level debug, and what LuaJIT says of the traces it
+compiles, are left out of what a block is judged by: all else that it expects must be so.
 """
 
 
@@ -55,10 +58,11 @@ def write_table(path: Path, outcomes: list[Outcome], commits: Mapping[Path, str]
     parts = [_HEAD]
     for checkout in sorted(commits, key=lambda each: each.name):
         mine = [each for each in outcomes if each.checkout == checkout]
-        parts.append(f"\n## {checkout.name} at {commits[checkout] or 'an unknown commit'}\n\n")
+        parts.append(f"\n### {checkout.name} at {commits[checkout] or 'an unknown commit'}\n\n")
         parts.append("\n".join(_table(mine)) + "\n")
         parts.append("\n".join(_reasons(mine)) + "\n")
-    path.write_text("".join(parts))
+    before = path.read_text().partition(_MARK)[0] if path.exists() else ""
+    path.write_text(before + "".join(parts))
 
 
 def _counts(outcomes: Iterable[Outcome]) -> Counter[str]:
@@ -81,6 +85,9 @@ def _table(outcomes: list[Outcome]) -> Iterator[str]:
 
 
 def _reasons(outcomes: list[Outcome]) -> Iterator[str]:
+    ran = [each for each in outcomes if each.verdict.outcome != SKIPPED]
+    count = sum(each.verdict.left_out > 0 for each in ran)
+    yield f"\nBlocks that run, and have an expectation of nginx's debug log left out: {count}."
     skipped = [each for each in outcomes if each.verdict.outcome == SKIPPED]
     if not skipped:
         return

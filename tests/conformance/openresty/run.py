@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -28,13 +29,17 @@ _OPENSSL = (3, 0, 0)
 
 @dataclass
 class Verdict:
-    """How a block ended. why: the reason of a skip, or all that was wrong."""
+    """How a block ended. why: the reason of a skip, or all that was wrong.
+
+    left_out: how many of its expectations were not judged, since they are of nginx's debug log.
+    """
 
     outcome: str
     why: list[str] = field(default_factory=list)
     log: str = ""
     seconds: float = 0.0
     directory: str = ""
+    left_out: int = 0
 
 
 @dataclass
@@ -104,6 +109,7 @@ class BlockRun:
         reason = exceptions.lacking(self._log_text()) if verdict.outcome == FAILED else None
         if reason:
             verdict = Verdict(SKIPPED, [reason])
+        verdict.left_out = checks.left_out(self._block)
         verdict.seconds = time.monotonic() - began
         verdict.log = self._log_text()[-_TAIL:]
         return verdict
@@ -158,7 +164,7 @@ class BlockRun:
 
     def _write_files(self) -> None:
         for name, text in _files(self._block.sections.get("user_files")):
-            path = self._place.servroot / "html" / name
+            path = self._place.servroot / "html" / os.fsdecode(name.encode("latin-1"))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(self._expand(text).encode("latin-1"))
 
@@ -194,7 +200,7 @@ class BlockRun:
         """One repetition; gives what was wrong."""
         if run:
             self._write_files()
-        started = mocks.started(self._block, self._expand)
+        started = mocks.started(self._block, self._expand, self._place.directory)
         try:
             wrong = list(self._requests(run))
             for mock in started:
@@ -249,7 +255,7 @@ class BlockRun:
             pause *= 2
 
     def _log_text(self) -> str:
-        return self._log.read_text("latin-1") if self._log.exists() else ""
+        return self._log.read_bytes().decode("latin-1") if self._log.exists() else ""
 
     def _new_lines(self) -> list[str]:
         text = self._log_text()

@@ -14,7 +14,8 @@ import time
 from collections.abc import Iterator
 
 _START = 10.0  # seconds that a server gets to listen
-_OUTSIDE = bytes([198, 18, 1, 1])
+OUTSIDE = "198.18.1.1"  # an address that leads nowhere
+_OUTSIDE = socket.inet_aton(OUTSIDE)
 _USUAL = {"MEMCACHED": 11211, "REDIS": 6379}
 _NAMES = {
     "localhost": bytes([127, 0, 0, 1]),

@@ -37,7 +37,8 @@ local function watch_exit()
     local exit = ngx.exit
     ngx.exit = function(code)
         local r = current.request
-        if code == ngx.DECLINED and r and r.phase == "access" and denied[r] then
+        local refused = code == ngx.DECLINED or code == 403
+        if refused and r and r.phase == "access" and denied[r] then
             denied[r] = nil
             log.err("access forbidden by rule")
             return exit(403)

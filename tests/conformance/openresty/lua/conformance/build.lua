@@ -2,6 +2,7 @@
 -- that they inherit, in the form of the application contract.
 local access = require "conformance.access"
 local code = require "conformance.code"
+local confs = require "conformance.conf"
 local echo = require "conformance.echo"
 local enter = require "conformance.enter"
 local filters = require "conformance.filters"
@@ -13,7 +14,7 @@ local script = require "conformance.script"
 local static = require "conformance.static"
 
 local error, ipairs, pairs, tonumber, tostring = error, ipairs, pairs, tonumber, tostring
-local match, sub = string.match, string.sub
+local gsub, match, sub = string.gsub, string.match, string.sub
 local traceback, xpcall = debug.traceback, xpcall
 
 local MATCH = { ["="] = "exact", ["~"] = "regex", ["~*"] = "regex_i", ["^~"] = "prefer", [""] = "prefix" }
@@ -108,6 +109,11 @@ end
 local function header_filter_of(conf)
     local steps = more_of(conf, {})
     steps[#steps + 1] = conf.first("header_filter_by_lua") and conf.first("header_filter_by_lua").handler
+    if #conf.all("echo_before_body") + #conf.all("echo_after_body") > 0 then
+        steps[#steps + 1] = function()
+            ngx.header["Content-Length"] = nil -- echo's body filter changes it
+        end
+    end
     local expires = conf.first("expires")
     steps[#steps + 1] = expires and filters.expires(expires)
     for _, step in ipairs(filters.added(conf.all("add_header"))) do
@@ -186,6 +192,10 @@ local function location_of(conf)
     if proxied then
         proxied.scheme = scheme
     end
+    local settings = settings_of(conf)
+    if conf.own("content") and conf.own("content").name == "echo" then
+        settings.http10_buffering = false -- that is of Lua's output
+    end
     return {
         path = conf.path, match = conf.match, internal = conf.own("internal") and true or nil,
         rewrite = rewrite_of(conf), access = access_of(conf), precontent = precontent_of(conf), content = content,
@@ -194,7 +204,7 @@ local function location_of(conf)
         error_pages = error_pages_of(conf), default_type = default_type and default_type.args[1],
         proxy_ssl_certificate = handler_of(conf, "proxy_ssl_certificate_by_lua"),
         proxy_ssl_verify = handler_of(conf, "proxy_ssl_verify_by_lua"),
-        settings = settings_of(conf), locations = #conf.locations > 0 and locations_of(conf) or nil,
+        settings = settings, locations = #conf.locations > 0 and locations_of(conf) or nil,
     }
 end
 
@@ -224,6 +234,15 @@ local function server_rewrite_of(conf)
     end
 end
 
+local function has_root(conf)
+    for _, inner in ipairs(conf.locations) do
+        if inner.path == "/" and (inner.match == "prefix" or inner.match == "prefer") then
+            return true
+        end
+    end
+    return false
+end
+
 local function listeners_of(conf, numbers)
     local listeners = {}
     for _, directive in ipairs(conf.directives.listen or {}) do
@@ -240,6 +259,11 @@ local function server_of(conf, numbers)
         end
     end
     local locations = locations_of(conf)
+    if not has_root(conf) then -- what no location matches is the server's own, whose content are files
+        local rest = confs.new("location", conf)
+        rest.path, rest.match = "/", "prefix"
+        locations[#locations + 1] = location_of(rest)
+    end
     for _, inner in ipairs(conf.ifs) do
         inner.match = "named"
         locations[#locations + 1] = location_of(inner)
@@ -260,12 +284,13 @@ local function guarded(conf, tag, fatal)
     if not fn then
         return nil
     end
+    local handler_name = conf.first(tag).name
     return function()
         local ok, err = xpcall(fn, function(err)
             return tostring(err) .. "\n" .. traceback("", 2):gsub("^\n", "")
         end)
         if not ok then
-            log.err(tag, " error: ", err)
+            log.err((gsub(handler_name, "_block$", "")), " error: ", err)
             if fatal then
                 error(err, 0)
             end
@@ -277,7 +302,7 @@ local function paths(directive, path)
     if not directive then
         return path
     end
-    local given = directive.args[1]:gsub("%$prefix", (code.prefix:gsub("/$", "")))
+    local given = directive.args[1]:gsub("%${?prefix}?", code.prefix)
     return (given:gsub(";;", ";" .. path .. ";"))
 end
 

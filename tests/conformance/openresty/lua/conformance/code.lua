@@ -12,7 +12,7 @@ local _M = { prefix = "" }
 local function refuse(message, status)
     log.err(message)
     local phase = ngx.get_phase()
-    if phase == "header_filter" or phase == "body_filter" or phase == "balancer" then
+    if phase == "header_filter" or phase == "body_filter" then
         return ngx.exit(ngx.ERROR)
     elseif phase == "log" then
         return nil

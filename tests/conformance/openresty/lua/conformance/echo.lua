@@ -1,5 +1,6 @@
 -- Owns the echo module's directives: the steps of a content handler, what echo_before_body and
 -- echo_after_body add, and the $echo_* variables.
+local status = require "server.http.status"
 local values = require "conformance.values"
 local vars = require "server.vars"
 
@@ -106,9 +107,9 @@ end
 steps.echo_blocking_sleep = steps.echo_sleep
 
 function steps.echo_status(directive)
-    local status = tonumber(directive.args[1])
+    local code = tonumber(directive.args[1])
     return function()
-        ngx.status = status
+        ngx.status = code
     end
 end
 
@@ -141,6 +142,9 @@ local function fetch(uri, options)
         ngx.send_headers()
     end
     local res = ngx.location.capture(uri, options)
+    if res.body == "" and res.status >= 300 then -- nginx sends its page for that as the subrequest's output
+        return ngx.print(status.page(res.status))
+    end
     return ngx.print(res.body)
 end
 

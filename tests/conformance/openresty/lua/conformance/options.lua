@@ -5,7 +5,7 @@ local settings = require "server.settings"
 local values = require "conformance.values"
 
 local concat = table.concat
-local find, match, sub = string.find, string.match, string.sub
+local find, gsub, match, sub = string.find, string.gsub, string.match, string.sub
 local ipairs, pairs, tonumber = ipairs, pairs, tonumber
 
 local _M = {}
@@ -18,6 +18,11 @@ end
 
 local function joined(...)
     return concat({ ... }, " ")
+end
+
+-- Names of TLS versions, in whatever case.
+local function protocols(...)
+    return (gsub(joined(...), "[Tt][Ll][Ss][Vv]", "TLSv"))
 end
 
 -- Paths of certificates and the like are relative to the directory of nginx.conf.
@@ -52,11 +57,11 @@ local CONVERT = {
     lua_max_running_timers = tonumber, lua_max_pending_timers = tonumber, lua_use_default_type = flag,
     lua_transform_underscores_in_response_headers = flag, lua_capture_error_log = size,
     lua_worker_thread_vm_pool_size = tonumber, lua_thread_cache_max_entries = tonumber,
-    lua_ssl_verify_depth = tonumber, lua_ssl_trusted_certificate = path, lua_ssl_protocols = joined,
-    lua_ssl_ciphers = text, lua_ssl_crl = path, lua_ssl_key_log = text,
+    lua_ssl_verify_depth = tonumber, lua_ssl_trusted_certificate = path, lua_ssl_protocols = protocols,
+    lua_ssl_ciphers = text, lua_ssl_crl = path, lua_ssl_key_log = path,
     lua_ssl_certificate = path,
     lua_ssl_certificate_key = path, lua_upstream_skip_openssl_default_verify = flag,
-    ssl_certificate = path, ssl_certificate_key = path, ssl_protocols = joined, ssl_ciphers = text,
+    ssl_certificate = path, ssl_certificate_key = path, ssl_protocols = protocols, ssl_ciphers = text,
     ssl_session_tickets = flag, ssl_session_timeout = time, ssl_session_cache = joined,
     ssl_client_certificate = path, ssl_verify_client = text, ssl_verify_depth = tonumber,
     ssl_trusted_certificate = path, ssl_prefer_server_ciphers = flag, ssl_early_data = flag,

@@ -49,7 +49,7 @@ local function address_of(peer)
     local host, err = resolving.resolve(peer.host, peer.port, current.request.settings)
     if not host then
         log.err(err)
-        return ngx.exit(502)
+        ngx.exit(502)
     end
     return host
 end
@@ -59,7 +59,11 @@ local function choose(upstream)
     if not peer then
         return
     end
-    assert(balancer.set_current_peer(address_of(peer), peer.port))
+    local host = address_of(peer)
+    if not host then
+        return
+    end
+    assert(balancer.set_current_peer(host, peer.port))
     if #upstream.peers > 1 then
         upstream.peers[#upstream.peers + 1] = remove(upstream.peers, 1)
     end

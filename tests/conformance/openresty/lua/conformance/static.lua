@@ -1,10 +1,14 @@
 -- Owns files: root, alias, index, try_files, expires and what answers where a location names no content.
+local current = require "server.current"
 local lfs = require "lfs"
+local log = require "server.log"
+local redirects = require "server.http.redirects"
 local code = require "conformance.code"
 local values = require "conformance.values"
 
-local find, format, sub = string.find, string.format, string.sub
-local io_open, ipairs = io.open, ipairs
+local find, format, match, sub = string.find, string.format, string.match, string.sub
+local min = math.min
+local io_open, ipairs, tonumber = io.open, ipairs, tonumber
 
 local _M = {}
 
@@ -23,6 +27,15 @@ local function path_of(conf, uri)
 end
 _M.path_of = path_of
 
+-- The first and last byte that the request asks for ("bytes=0-4"), or nil: all.
+local function range(size)
+    local first, last = match(ngx.var.http_range or "", "^bytes=(%d+)%-(%d*)$")
+    if not first or tonumber(first) >= size then
+        return nil
+    end
+    return tonumber(first), min(tonumber(last) or size - 1, size - 1)
+end
+
 local function send(path, size, modified)
     local file = io_open(path, "rb")
     if not file then
@@ -30,14 +43,21 @@ local function send(path, size, modified)
     end
     ngx.header["Last-Modified"] = ngx.http_time(modified)
     ngx.header["ETag"] = format('"%x-%x"', modified, size)
+    local first, last = range(size)
+    if first then
+        ngx.status = 206
+        ngx.header["Content-Range"] = format("bytes %d-%d/%d", first, last, size)
+        file:seek("set", first)
+        size = last - first + 1
+    end
     ngx.header["Content-Length"] = size
-    local body = file:read("*a")
+    local body = file:read(size)
     file:close()
-    ngx.print(body)
+    ngx.print(body or "")
 end
 
 local function missing(path)
-    require("server.log").err(format('open() "%s" failed (2: No such file or directory)', path))
+    log.err(format('open() "%s" failed (2: No such file or directory)', path))
     return ngx.exit(404)
 end
 
@@ -48,7 +68,7 @@ local function index_of(conf, uri)
             return ngx.exec(uri .. name)
         end
     end
-    require("server.log").err(format('directory index of "%s" is forbidden', path_of(conf, uri)))
+    log.err(format('directory index of "%s" is forbidden', path_of(conf, uri)))
     return ngx.exit(403)
 end
 
@@ -67,7 +87,8 @@ function _M.content(conf)
         if not found then
             return missing(path)
         elseif found.mode == "directory" then
-            return ngx.redirect(uri .. "/", 301)
+            ngx.header["Location"] = redirects.absolute(current.request, uri .. "/")
+            return ngx.exit(301)
         end
         return send(path, found.size, found.modification)
     end

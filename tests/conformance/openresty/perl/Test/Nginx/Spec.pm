@@ -235,4 +235,7 @@ sub plain {
     };
 }
 
+# Its variables are named by specifications that do not load it.
+require Test::Nginx::Util;
+
 1;
