@@ -54,6 +54,10 @@ local function copy_headers(from, into, nominated)
     into.n = n
 end
 
+local FAILURES = {
+    closed = "prematurely closed connection", timeout = "timed out (110: Connection timed out)",
+}
+
 -- Pass on what is left of a body. Returns whether all of it was passed on.
 local function forward_rest(r, body, framed, seconds)
     local p, n = body:next(seconds)
@@ -62,7 +66,7 @@ local function forward_rest(r, body, framed, seconds)
             return true
         end
         if not r.aborted then
-            log.err("upstream ", n == "closed" and "prematurely closed connection" or n,
+            log.err("upstream ", FAILURES[n] or n,
                 " while reading upstream")
         end
         r.keepalive, r.ended, r.truncated = false, true, true
