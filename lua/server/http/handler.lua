@@ -169,7 +169,7 @@ function _M.fail(r)
     if r.stage == "log" then
         return over(r)
     end
-    if r.header_sent and r.bytes_sent == 0 and not r.raw and not r.parent and not r.stream.owed then -- all is still here
+    if r.header_sent and r.bytes_sent == 0 and not r.raw and not r.parent and not r.stream.owed then -- it is here
         r.out:reset()
         r.header_sent, r.ended, r.done, r.no_body = false, false, false, false
         r.body_bytes_sent = 0
