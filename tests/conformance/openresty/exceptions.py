@@ -55,8 +55,10 @@ def lacking(log: str) -> str | None:
 
 def reason(path: Path, block: str) -> str | None:
     """Why that block of that file is not run, or None."""
-    blocks: dict[str, str] = _table()["blocks"].get("/".join(path.parts[1:]), {})
-    for name, why in blocks.items():
-        if name == "*" or block == name or block.startswith(name + ":"):
-            return why
+    number = re.match(r"TEST (\d+)\b", block)
+    name = "/".join(path.parts[1:])
+    for why, files in _table()["blocks"].items():
+        blocks = files.get(name)
+        if blocks == "all" or (blocks and number and int(number[1]) in blocks):
+            return str(why)
     return None

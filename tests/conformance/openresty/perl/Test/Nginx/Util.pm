@@ -5,7 +5,7 @@ package Test::Nginx::Util;
 use Test::Nginx::Spec;
 
 our ($UseHttp2, $UseHttp3, $UseValgrind, $UseStap) = (0, 0, 0, 0);
-our ($NginxVersion, $PcreVersion) = (1.027001, 2); # what blocks are told they run on
+our ($NginxVersion, $PcreVersion) = (1.027001, 1); # what blocks are told: errors are in PCRE's words
 our $ErrLogFile = ($ENV{TEST_NGINX_SERVROOT} // "t/servroot") . "/logs/error.log";
 Test::Nginx::Spec::into(__PACKAGE__);
 
