@@ -31,14 +31,26 @@ here.test.    60 IN A     127.0.0.1
 """
 
 
+def _pair() -> tuple[socket.socket, socket.socket]:
+    """A listening TCP socket and a UDP socket of the same port."""
+    while True:
+        stream = socket.create_server(("127.0.0.1", 0))
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            datagrams.bind(stream.getsockname())
+        except OSError:  # somebody else's
+            stream.close()
+            datagrams.close()
+        else:
+            return stream, datagrams
+
+
 class Nameserver:
     """`port` for both transports; `asked` holds (transport, name, type) of each query."""
 
     def __init__(self) -> None:
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", 0))
+        self._tcp, self._udp = _pair()
         self.port: int = self._udp.getsockname()[1]
-        self._tcp = socket.create_server(("127.0.0.1", self.port))
         self.asked: list[tuple[str, str, str]] = []
         self._records = RR.fromZone(ZONE)
         self._threads = [
