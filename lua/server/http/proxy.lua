@@ -1,8 +1,8 @@
 -- Owns the proxying of a request: picking a peer (balancer phase), trying it, the next one when it
 -- fails, and the way of the response back. The upstream request itself is written by proxy_request.
 local clock = require "server.clock"
-local errno = require "server.errno"
 local phases = require "server.phases"
+local proxy_errors = require "server.http.proxy_errors"
 local proxy_request = require "server.http.proxy_request"
 local proxy_response = require "server.http.proxy_response"
 local redirects = require "server.http.redirects"
@@ -17,7 +17,7 @@ local now = clock.now
 local run_phase = phases.run
 local read_head, framing_of = response_parser.read, response_parser.framing
 local pass, stop_pump = proxy_response.pass, proxy_response.stop_pump
-local pairs, type, find = pairs, type, string.find
+local pairs, type = pairs, type
 
 local _M = {}
 
@@ -176,40 +176,6 @@ local function try(r, peer, fresh)
     return nil, code or framing, true
 end
 
--- action: of the handshake, when it was that which failed, or nil.
-local function describe(err, reached, action)
-    if action then
-        return (err == "timeout" and "upstream timed out (110: Connection timed out)" or err) .. " while " .. action
-    elseif err == "timeout" then
-        return "upstream timed out (110: Connection timed out) while "
-            .. (reached and "reading response header from upstream" or "connecting to upstream")
-    elseif err == "closed" then
-        return "upstream prematurely closed connection while reading response header from upstream"
-    elseif err == "invalid header" then
-        return "upstream sent invalid header while reading response header from upstream"
-    elseif err == "header too large" then
-        return "upstream sent too big header while reading response header from upstream"
-    elseif reached then
-        return "upstream failed (" .. err .. ") while sending request to upstream or reading its response"
-    end
-    return "connect() failed (" .. errno.describe(err) .. ") while connecting to upstream"
-end
-
-local UNREACHABLE = { -- what nginx logs as errors; else connect() itself refusing is critical
-    ["connection refused"] = true, ["connection reset by peer"] = true, ["host is down"] = true,
-    ["no route to host"] = true, ["network is unreachable"] = true,
-}
-
-local function report(peer, err, reached, at_once)
-    if not at_once then
-        local action = not reached and peer.secure and peer.action
-        local write = action and find(err, "certificate verify failed", 1, true) and log.crit or log.err
-        return write(describe(err, reached, action))
-    end
-    local write = UNREACHABLE[err] and log.err or log.crit
-    return write("connect() to ", peer.name, " failed (", errno.describe(err), ") while connecting to upstream")
-end
-
 local function may_retry(r, err, reached)
     if r.balancer.more_tries <= 0 then
         return false
@@ -270,7 +236,7 @@ local function try_peers(r)
     end
     local code = err
     if type(err) == "string" then
-        report(peer, err, reached, at_once)
+        proxy_errors.report(peer, err, reached, at_once)
         code = err == "timeout" and 504 or 502
     end
     note_status(r, code)
