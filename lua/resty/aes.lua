@@ -4,7 +4,9 @@ local crypto = require "ngx.api.libcrypto" -- it also loads libcrypto
 
 local C = ffi.C
 local ffi_copy, ffi_gc, ffi_new, ffi_string = ffi.copy, ffi.gc, ffi.new, ffi.string
-local error, setmetatable, type = error, setmetatable, type
+local check_string = require("server.argcheck").check_string
+local context_of = crypto.context_of
+local setmetatable, type = setmetatable, type
 
 ffi.cdef [[
 void *pygw_EVP_CIPHER_CTX_new(void) __asm__("EVP_CIPHER_CTX_new");
@@ -24,6 +26,7 @@ int pygw_EVP_BytesToKey(const void *cipher, const void *digest, const void *salt
 local SET_IVLEN, GET_TAG, SET_TAG = 0x09, 0x10, 0x11 -- EVP_CTRL_AEAD_…
 local TAG = 16 -- bytes
 local MAX_BLOCK = 32
+local KEY_MAX = 64 -- bytes, EVP_MAX_KEY_LENGTH
 local SALT = 8
 local DECRYPT, ENCRYPT = 0, 1
 local AEAD = { gcm = true, ccm = true, ocb = true }
@@ -95,8 +98,14 @@ end
 function _M.new(_, key, salt, cipher, hash, rounds, iv_length, padding)
     cipher, hash = cipher or _M.cipher(), hash or _M.hash.md5
     local size = cipher.size / 8
+    local digest = type(hash) == "cdata" or type(hash) == "table"
+    if type(cipher.method) ~= "cdata" or not digest or size ~= size or size > KEY_MAX then
+        return nil, "bad cipher or hash"
+    end
+    key, salt = check_string(1, 2, key), salt and check_string(1, 3, salt)
     local self = {
-        _key = ffi_new("unsigned char[?]", size), _iv = ffi_new("unsigned char[?]", size), _cipher = cipher.cipher,
+        _key = ffi_new("unsigned char[?]", KEY_MAX), _iv = ffi_new("unsigned char[?]", KEY_MAX),
+        _cipher = cipher.cipher,
     }
     local ok, err
     if type(hash) == "table" then
@@ -116,12 +125,6 @@ function _M.new(_, key, salt, cipher, hash, rounds, iv_length, padding)
         end
     end
     return setmetatable(self, metatable)
-end
-
-local function check(self)
-    if type(self) ~= "table" then
-        error("bad argument #1 self: table expected, got " .. type(self), 3)
-    end
 end
 
 -- Put text through ctx. Returns the buffer and the number of bytes before the last step; or nil and an error text.
@@ -148,8 +151,7 @@ end
 -- Returns the ciphertext; with GCM a table {ciphertext, tag}. aad: further data that the tag is to cover.
 -- nil and an error text when it cannot be done.
 function _M.encrypt(self, text, aad)
-    check(self)
-    local ctx = self._encrypt_ctx
+    local ctx = context_of(self, "_encrypt_ctx")
     local out, n = update(self, ctx, ENCRYPT, text, aad, "Encrypt")
     if not out then
         return nil, n
@@ -166,13 +168,14 @@ end
 
 -- Returns the text, or nil and an error text. tag, aad: of GCM.
 function _M.decrypt(self, text, tag, aad)
-    check(self)
-    local ctx = self._decrypt_ctx
+    local ctx = context_of(self, "_decrypt_ctx")
     local out, n = update(self, ctx, DECRYPT, text, aad, "Decrypt")
     if not out then
         return nil, n
     end
-    if tag and self._cipher == "gcm" then
+    if tag and #tag < TAG then
+        return nil, "bad tag"
+    elseif tag and self._cipher == "gcm" then
         local held = ffi_new("unsigned char[?]", TAG)
         ffi_copy(held, tag, TAG)
         C.pygw_EVP_CIPHER_CTX_ctrl(ctx, SET_TAG, TAG, held)

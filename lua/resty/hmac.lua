@@ -1,12 +1,15 @@
 -- Owns the module resty.hmac (jkeys089/lua-resty-hmac).
 local ffi = require "ffi"
+local argcheck = require "server.argcheck"
 local crypto = require "ngx.api.libcrypto"
 local hexcodec = require "ngx.api.hexcodec"
 
+local check_string = argcheck.check_string
+local context_of = crypto.context_of
 local encode_bytes = hexcodec.encode_bytes
 local ffi_string = ffi.string
 local hmac_final, hmac_init, hmac_update = crypto.hmac_final, crypto.hmac_init, crypto.hmac_update
-local setmetatable = setmetatable
+local setmetatable, type = setmetatable, type
 
 local out = ffi.new("uint8_t[64]")
 local out_len = ffi.new("unsigned int[1]")
@@ -24,6 +27,10 @@ _M.ALGOS = {
 
 -- new(key, algo?): a new HMAC; algo is one of ALGOS, by default MD5. nil on failure.
 function _M.new(self, key, algo)
+    key = check_string(1, 2, key)
+    if algo ~= nil and type(algo) ~= "cdata" then
+        argcheck.fail(1, 3, "one of ALGOS expected, got " .. type(algo))
+    end
     local ctx = crypto.new_hmac()
     if hmac_init(ctx, key, #key, algo or _M.ALGOS.MD5, nil) ~= 1 then
         return nil
@@ -33,16 +40,19 @@ end
 
 -- update(str): add to the message. Returns whether it worked.
 function _M.update(self, str)
-    return hmac_update(self._ctx, str, #str) == 1
+    local context = context_of(self, "_ctx")
+    str = check_string(1, 2, str)
+    return hmac_update(context, str, #str) == 1
 end
 
 -- final(str?, hex?): the HMAC of what was added, str last; as bytes, or as hexadecimal digits if hex is
 -- true. nil on failure.
 function _M.final(self, str, hex)
+    local context = context_of(self, "_ctx")
     if str ~= nil and not self:update(str) then
         return nil
     end
-    if hmac_final(self._ctx, out, out_len) ~= 1 then
+    if hmac_final(context, out, out_len) ~= 1 then
         return nil
     end
     if hex == true then
@@ -53,7 +63,8 @@ end
 
 -- reset(): begin again with the same key. Returns whether it worked.
 function _M.reset(self)
-    return hmac_init(self._ctx, nil, 0, nil, nil) == 1
+    local context = context_of(self, "_ctx")
+    return hmac_init(context, nil, 0, nil, nil) == 1
 end
 
 return _M

@@ -173,6 +173,8 @@ def boot_config(
 
 def _resolve(host: str, kind: str = "A") -> list[str]:
     """The addresses of a host name: kind "A" (IPv4) or "AAAA". Raises OSError."""
+    if any(not 0 < len(label) < 64 for label in host.removesuffix(".").split(".")):
+        raise OSError(f"not a host name: {host[:100]}")  # Python's codec for names would fail on it
     family = socket.AF_INET6 if kind == "AAAA" else socket.AF_INET
     found = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)
     return sorted({str(entry[4][0]) for entry in found})

@@ -32,11 +32,28 @@ local function status_of(co)
     return status
 end
 
+-- Coroutines that resume each other live on the C stack, whose end LuaJIT does not watch.
+local DEPTH_MAX = 10000
+local depth = 0
+
+local function come_back(...)
+    depth = depth - 1
+    return ...
+end
+
+local function enter(co, ...)
+    if depth >= DEPTH_MAX then
+        return false, "C stack overflow"
+    end
+    depth = depth + 1
+    return come_back(raw_resume(co, ...))
+end
+
 local pass
 
 local function go_on(co, me, ...)
     scheduled[co], outer[me] = nil, nil
-    return pass(co, raw_resume(co, ...))
+    return pass(co, enter(co, ...))
 end
 
 -- What a coroutine's resume gives: to the scheduler what is its, the rest to the user.
@@ -89,7 +106,7 @@ local function resume(co, ...)
     if by_co[co] or scheduled[co] then
         return false, "cannot resume " .. status_of(co) .. " coroutine"
     end
-    return pass(co, raw_resume(co, ...))
+    return pass(co, enter(co, ...))
 end
 
 function coroutine.resume(co, ...)

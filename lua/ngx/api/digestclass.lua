@@ -1,7 +1,10 @@
 -- Owns the streaming digests that resty.md5, resty.sha1, … are instances of (openresty/lua-resty-string).
 local ffi = require "ffi"
+local argcheck = require "server.argcheck"
 local crypto = require "ngx.api.libcrypto"
 
+local check_integer, check_string = argcheck.check_integer, argcheck.check_string
+local context_of = crypto.context_of
 local error = error
 local ffi_string = ffi.string
 local digest_final, digest_init, digest_update = crypto.digest_final, crypto.digest_init, crypto.digest_update
@@ -29,12 +32,19 @@ return function(name)
 
     -- Add the first len bytes of str (default: all). Returns whether it worked.
     function _M.update(self, str, len)
-        return digest_update(self._ctx, str, len or #str) == 1
+        local context = context_of(self, "_ctx")
+        str = check_string(1, 2, str)
+        len = len == nil and #str or check_integer(1, 3, len)
+        if not (len >= 0 and len <= #str) then -- what lies behind it is not ours
+            return false
+        end
+        return digest_update(context, str, len) == 1
     end
 
     -- The digest as bytes, or nil on failure. Then reset() before more is added.
     function _M.final(self)
-        if digest_final(self._ctx, out, out_len) ~= 1 then
+        local context = context_of(self, "_ctx")
+        if digest_final(context, out, out_len) ~= 1 then
             return nil
         end
         return ffi_string(out, out_len[0])
@@ -42,7 +52,8 @@ return function(name)
 
     -- Begin again. Returns whether it worked.
     function _M.reset(self)
-        return digest_init(self._ctx, kind, nil) == 1
+        local context = context_of(self, "_ctx")
+        return digest_init(context, kind, nil) == 1
     end
 
     return _M

@@ -3,7 +3,7 @@
 -- library that declares the same functions with its own types is not disturbed.
 local ffi = require "ffi"
 
-local error = error
+local error, rawget, type = error, rawget, type
 local ipairs = ipairs
 local pcall = pcall
 
@@ -58,6 +58,16 @@ local _M = {
 function _M.digest_type(name)
     local digest = lib.pygw_EVP_get_digestbyname(name)
     return digest ~= nil and digest or nil
+end
+
+-- The context in a field of an object; raises at the caller's caller when there is none: libcrypto takes whatever
+-- it is given for one.
+function _M.context_of(object, field)
+    local context = type(object) == "table" and rawget(object, field)
+    if type(context) ~= "cdata" then
+        error("bad argument #1 self: table expected, got " .. type(object), 3)
+    end
+    return context
 end
 
 -- A new digest context, freed by the collector.
