@@ -131,6 +131,13 @@ local function defer(region, ...)
     insert(region.deferred, { n = select("#", ...), ... })
 end
 
+-- Leave the lock to the next one as a dead holder would, if an error has left it to us.
+local function abandon(region)
+    if region.w[LOCK] == region.me then
+        release(region.lock, POISONED)
+    end
+end
+
 -- Finalizers may come in the middle of these, too, and defer more. As of any finalizer, nobody hears of an error.
 local function run_deferred(region)
     if region.draining then
@@ -141,7 +148,9 @@ local function run_deferred(region)
         local calls = region.deferred
         region.deferred = false
         for _, call in ipairs(calls) do
-            pcall(_M.locked, region, unpack(call, 1, call.n))
+            if not pcall(_M.locked, region, unpack(call, 1, call.n)) then
+                abandon(region)
+            end
         end
     end
     region.draining = false
@@ -166,9 +175,7 @@ end
 
 local function settle()
     for _, region in ipairs(regions) do
-        if region.w[LOCK] == region.me then
-            release(region.lock, POISONED)
-        end
+        abandon(region)
         region.draining = false
         if region.deferred then
             run_deferred(region)
