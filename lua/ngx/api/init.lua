@@ -20,12 +20,7 @@ end
 if not ngx then
     ngx = {}
     for _, name in ipairs(FAMILIES) do
-        local found, family = pcall(require, "ngx.api." .. name)
-        if found then
-            merge(ngx, family)
-        elseif not family:find("module 'ngx.api." .. name .. "' not found", 1, true) then
-            error(family, 0)
-        end
+        merge(ngx, require("ngx.api." .. name))
     end
     require("ngx.api.fields").install(ngx)
     require "ngx.api.coroutine"
