@@ -31,6 +31,12 @@ return { servers = {
 """
 
 
+@pytest.fixture(scope="module")
+def named(module_app_server: Start) -> AppServer:
+    """One server for all names."""
+    return module_app_server(APP)
+
+
 @pytest.mark.parametrize(
     ("host", "chosen"),
     [
@@ -53,21 +59,10 @@ return { servers = {
         ("12.user.net", "regex2 ~\\.net$  12.user.net"),
     ],
 )
-def test_the_name_decides(module_app_server: Start, host: str, chosen: str) -> None:
-    server = shared(module_app_server)
-    with server.connect() as client:
+def test_the_name_decides(named: AppServer, host: str, chosen: str) -> None:
+    with named.connect() as client:
         client.send(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")
         assert client.response().text.rstrip("\n") == chosen
-
-
-_shared: dict[Start, AppServer] = {}
-
-
-def shared(start: Start) -> AppServer:
-    """One server for all names."""
-    if start not in _shared:
-        _shared[start] = start(APP)
-    return _shared[start]
 
 
 def test_each_request_of_a_connection_is_chosen_for_anew(app_server: Start) -> None:
