@@ -19,7 +19,7 @@ local function check_one_argument(count)
     end
 end
 
--- A number passes for its text, as for any C function that asks for a string.
+-- A number passes for its text, as for any C function that asks for a string; it has no name where pcall calls it.
 local function decode(text, settings)
     if type(text) == "number" then
         text = text .. ""
@@ -52,7 +52,8 @@ function _M.new()
 
     function module.decode(...)
         check_one_argument(select("#", ...))
-        local ok, value = pcall(decode, (...), settings)
+        local text = argcheck.check_string(1, 1, (...))
+        local ok, value = pcall(decoder.decode, text, settings)
         if not ok then
             error(value, 2)
         end

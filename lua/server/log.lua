@@ -69,7 +69,7 @@ local OF_PROXYING = { header_filter = true, body_filter = true }
 
 local function action(r)
     local phase = r.phase
-    return (not OF_PROXYING[phase] or r.upstream_connection) and ACTIONS[phase] or ""
+    return (not OF_PROXYING[phase] or r.upstream_headers) and ACTIONS[phase] or ""
 end
 
 -- What the line was about, as nginx's log handlers say it. r: nil outside of any request.

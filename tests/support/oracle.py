@@ -45,10 +45,18 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         server_tokens off;
+        location / {{ return 404; }}
         location /fence {{ content_by_lua_block {{ fence() }} }}
         {locations}
     }}
 }}
+"""
+
+PROXY = """
+    proxy_pass http://peers{number};
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_set_header Host $http_host;
 """
 
 UPSTREAM = """
@@ -146,7 +154,7 @@ def _nginx_config(
         lines = [f'set ${name} "{value}";' for name, value in each.variables.items()]
         for phase, file in files[each.path].items():
             if phase == "balancer":
-                lines.append(f"proxy_pass http://peers{number}; proxy_set_header Host $http_host;")
+                lines.append(PROXY.format(number=number))
                 upstreams += UPSTREAM.format(number=number, file=file)
             else:
                 lines.append(f"{phase}_by_lua_file {file};")

@@ -13,7 +13,7 @@ local AMPERSAND, EQUALS, SEMICOLON, COMMA, SPACE = 38, 61, 59, 44, 32
 
 local get, set = {}, {}
 
-function get.request_method(r) return r.method end
+function get.request_method(r) return r.main.method end
 function get.request_uri(r) return r.request_uri end
 function get.uri(r) return r.uri end
 get.document_uri = get.uri
