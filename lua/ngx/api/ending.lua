@@ -67,7 +67,7 @@ end
 local function check_uri(uri)
     local bad = find(uri, "[%z\1-\31\127]")
     if bad then
-        local text = gsub(uri, "[%z\1-\31\127]", shown)
+        local text = gsub(uri, '[%z\1-\31"\\\127-\255]', shown) -- as ngx_http_lua_escape_log has it
         error(('unsafe byte "0x%02x" in redirect uri "%s"'):format(byte(uri, bad), text), 3)
     end
 end

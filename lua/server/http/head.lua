@@ -26,10 +26,10 @@ local function server_and_date()
 end
 
 -- Fields that have a place of their own in the head, or none: this file writes them.
-local TYPE, LENGTH, SERVER, DATE, CONNECTION, NEVER = 1, 2, 3, 4, 5, 6
+local TYPE, LENGTH, SERVER, DATE, CONNECTION, LOCATION, NEVER = 1, 2, 3, 4, 5, 6, 7
 local OWN = {
     ["content-type"] = TYPE, ["content-length"] = LENGTH, ["server"] = SERVER, ["date"] = DATE,
-    ["connection"] = CONNECTION, ["transfer-encoding"] = NEVER, ["keep-alive"] = NEVER,
+    ["connection"] = CONNECTION, ["location"] = LOCATION, ["transfer-encoding"] = NEVER, ["keep-alive"] = NEVER,
 }
 
 local function custom_line(r)
@@ -97,6 +97,8 @@ function _M.write(r)
             if length and not r.length_first then
                 others:put(resp[i + 1], ": ", resp[i + 2], "\r\n")
             end
+        elseif own == LOCATION then -- what filters see is what they may change
+            others:put(resp[i + 1], ": ", r.moved_to or resp[i + 2], "\r\n")
         elseif own == SERVER then
             server = resp[i + 2]
         elseif own == DATE then

@@ -48,7 +48,7 @@ local function reset(r)
     r.ctx, r.vars, r.threads, r.request_id, r.exit_code = nil, nil, nil, nil, nil
     r.python_id, r.processes, r.abort, r.watching = nil, nil, nil, false
     -- where it is: r.server, r.location and r.settings stand until the next one's are known
-    r.internal, r.turns, r.captures = false, 0, nil
+    r.internal, r.turns, r.captures, r.moved_to = false, 0, nil, nil
     r.error_page, r.status_held, r.pending, r.failures = false, false, 0, 0
 end
 _M.reset = reset

@@ -145,7 +145,8 @@ local function locate(r)
         return answer(r, 404)
     elseif lacks_slash then
         r.stage = "content"
-        r.resp:set("location", "Location", redirects.absolute(r, location.path))
+        r.resp:set("location", "Location", location.path)
+        r.moved_to = redirects.absolute(r, location.path)
         return answer(r, 301)
     end
     return enter(r)
