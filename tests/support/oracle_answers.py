@@ -115,12 +115,13 @@ _numbers = itertools.count()
 _ENTRY = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (\[\w*\]) \d+#\d+: (\*\d+ )?(.*)$")
 _NOISE = re.compile(
     r"fence |client .* closed keepalive connection|closed connection while waiting"
+    r"|while reading client request line"  # of a socket that a snippet leaves
     r"|called without delayed events patch"  # of sleep(0), on a stock nginx
 )
 # Addresses; and what the first frame of a traceback says of the handler, which Lua calls here.
 _VARYING = (
     (re.compile(r"0x[0-9a-f]{6,}"), "0x…"),
-    (re.compile(r"u:[^,]*, c:[^, ]*"), "u:…, c:…"),
+    (re.compile(r"u:[^,]*, c:[^,]*(, ft:\d+ eof:\d)?"), "u:…, c:…"),
     (re.compile(r"\.lua: in (main chunk|function ('run'|<.*?>))"), ".lua: in the handler"),
 )
 _CONTEXT = re.compile(r"( while \w+ request)?, (client: |context: ).*")
