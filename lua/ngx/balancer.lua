@@ -54,10 +54,14 @@ end
 
 -- host: an address in text (not a name), with the port or without, or "unix:/path"; port: a number, may be left out
 -- where host has it; server_name: what an upstream over TLS is asked for and verified by, and what tells idle
--- connections apart; nil: what the proxy's settings say. Returns true.
+-- connections apart; nil: what the proxy's settings say; or, as APISIX's own ngx.balancer has it, {pool = the name
+-- that tells idle connections apart}. Returns true.
 function _M.set_current_peer(host, port, server_name)
     local balancer, err = state()
-    if server_name ~= nil and type(server_name) ~= "string" then
+    local pool
+    if type(server_name) == "table" then
+        pool, server_name = server_name.pool, nil
+    elseif server_name ~= nil and type(server_name) ~= "string" then
         error("bad argument #3 to 'set_current_peer' (string expected, got " .. type(server_name) .. ")", 2)
     elseif type(host) ~= "string" then
         error("bad argument #1 to 'set_current_peer' (string expected, got " .. type(host) .. ")", 2)
@@ -74,7 +78,7 @@ function _M.set_current_peer(host, port, server_name)
         end
     end
     balancer.host, balancer.port, balancer.key, balancer.name = host, port, key, key
-    balancer.server_name = server_name
+    balancer.server_name, balancer.pool = server_name, pool
     return true
 end
 

@@ -47,7 +47,7 @@ end
 
 local function pick_peer(r)
     local balancer = r.balancer
-    balancer.host, balancer.server_name, balancer.from, balancer.secure = nil, nil, nil, nil
+    balancer.host, balancer.server_name, balancer.pool, balancer.from, balancer.secure = nil, nil, nil, nil, nil
     balancer.keepalive_timeout, balancer.keepalive_requests = nil, nil
     balancer.tried, balancer.added_tries = balancer.tried + 1, 0
     r.peer = nil

@@ -118,8 +118,9 @@ end
 -- What connections have in common that may be taken for each other.
 local function key_of(peer, secure)
     local key = secure and secure.key or peer.key
-    if peer.server_name or peer.from then
-        key = key .. "\0" .. (peer.server_name or "") .. "\0" .. (peer.from and peer.from.text or "")
+    if peer.server_name or peer.from or peer.pool then
+        key = key .. "\0" .. (peer.server_name or "") .. "\0" .. (peer.from and peer.from.text or "") .. "\0"
+            .. (peer.pool or "")
     end
     return key
 end

@@ -38,6 +38,7 @@ def answer(conversation: Conversation) -> None:
         ("balancer.set_current_peer, '127.0.0.1:81'", "true nil"),
         ("balancer.set_current_peer, '[::1]:81'", "true nil"),
         ("balancer.set_current_peer, '127.0.0.1', '81'", "true nil"),
+        ("balancer.set_current_peer, '127.0.0.1', 81, { pool = 'a' }", "true nil"),
         (
             "balancer.set_current_peer, '127.0.0.1', 81, true",
             "bad argument #3 to 'set_current_peer' (string expected, got boolean)",
@@ -99,6 +100,19 @@ def test_a_connection_may_come_from_another_address(proxy: Proxy, upstream: Serv
     server = proxy(upstream(answer).port, more=CALLS.replace("CODE", code))
     came = [server.ask(f"/?n={n}").body for n in (2, 3, 2)]
     assert came == [b"127.0.0.2", b"127.0.0.3", b"127.0.0.2"]
+
+
+def test_connections_of_different_pools_are_not_taken_for_each_other(
+    proxy: Proxy, upstream: Serve
+) -> None:
+    peer = upstream(answer)
+    code = """balancer = function()
+        balancer.set_current_peer("127.0.0.1", peers[1], { pool = ngx.var.arg_pool })
+    end,"""
+    server = proxy(peer.port, more=code)
+    for pool in "aabba":
+        assert server.ask(f"/?pool={pool}").status == 200
+    assert peer.accepted == 2
 
 
 def test_a_location_bounds_the_tries(proxy: Proxy) -> None:
