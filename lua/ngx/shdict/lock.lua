@@ -44,7 +44,7 @@ local FREE, POISONED, FIRST_SLOT = 0, 1, 2
 local VM = 1024                   -- what a VM's number counts in, above the slots
 local EOWNERDEAD = 130
 local MUTEX_BYTES = 64            -- pthread_mutex_t has 40 (x86-64) or 48 (aarch64)
-local SPINS = 1000                -- some tens of microseconds: far longer than most operations
+local PATIENCE = 1024             -- pauses: some tens of microseconds, far longer than most operations
 local YIELDS = 10                 -- then sleep between two looks
 local SLEEP_FIRST, SLEEP_MOST = 20, 1000 -- microseconds
 
@@ -119,7 +119,7 @@ local function contend(region, owner)
             return true
         end
         wait(round)
-        owner = acquire(region.lock, region.me, SPINS)
+        owner = acquire(region.lock, region.me, PATIENCE)
         if owner == FREE then
             return true
         end
@@ -159,7 +159,7 @@ end
 -- Run operation(region, a, …) under the lock and return what it returns, four values at most. It must not allocate
 -- (see above). Raises what it raises.
 function _M.locked(region, operation, a, b, c, d, e, f, g, h, i)
-    local owner = acquire(region.lock, region.me, SPINS)
+    local owner = acquire(region.lock, region.me, PATIENCE)
     if owner ~= FREE and not contend(region, owner) then
         return defer(region, operation, a, b, c, d, e, f, g, h, i)
     end
