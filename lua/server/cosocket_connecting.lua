@@ -70,10 +70,10 @@ local COMMON = {
 -- Log why a connection could not be made.
 local function report(self, err, at_once)
     if err == "timeout" then
-        state.log_error("lua tcp socket connect timed out")
+        state.log_error(self, "lua tcp socket connect timed out")
     elseif at_once then
         local write = COMMON[err] and log.err or log.crit
-        write("connect() to ", self.peer, " failed (", errno.describe(err), ")")
+        write("connect() to ", self.peer, " failed (", errno.describe(err), ")", state.upstream(self))
     elseif err ~= "closed" and state.settings().socket_log_errors then
         log.err("connect() failed (", errno.describe(err), ")")
     end

@@ -46,7 +46,7 @@ end
 -- Reading has failed. A connection that timed out can still be read.
 local function failed(self, err, partial)
     if err == "timeout" then
-        state.log_error("lua tcp socket read timed out")
+        state.log_error(self, "lua tcp socket read timed out")
         return nil, err, partial
     end
     self.read_closed = true

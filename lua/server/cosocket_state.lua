@@ -38,10 +38,16 @@ function _M.busy(self, reading, writing)
         or nil
 end
 
--- Log an error of a socket, unless socket_log_errors is off.
-function _M.log_error(message)
+-- The peer as it stands in log lines: the host and port asked for, and the address behind them.
+function _M.upstream(self)
+    local peer = self.peer
+    return peer and ", upstream: " .. peer .. (self.address and "(" .. self.address .. ")" or "") or ""
+end
+
+-- Log an error of the socket, unless socket_log_errors is off.
+function _M.log_error(self, message)
     if settings().socket_log_errors then
-        log.err(message)
+        log.err(message, _M.upstream(self))
     end
 end
 

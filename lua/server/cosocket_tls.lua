@@ -84,11 +84,11 @@ end
 local function verify(self, connection, name)
     local code, why = peer.fault(connection)
     if code then
-        state.log_error("lua ssl certificate verify error: (" .. code .. ": " .. why .. ")")
+        state.log_error(self, "lua ssl certificate verify error: (" .. code .. ": " .. why .. ")")
         return nil, code .. ": " .. why
     end
     if name and name ~= "" and not peer.is_named(connection, name) then
-        state.log_error('lua ssl certificate does not match host "' .. name .. '"')
+        state.log_error(self, 'lua ssl certificate does not match host "' .. name .. '"')
         return nil, "certificate host mismatch"
     end
     return true

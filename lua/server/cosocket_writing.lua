@@ -61,7 +61,7 @@ local bytes_of = _M.bytes_of
 local function failed(self, err)
     self.write_closed = true
     if err == "timeout" then
-        state.log_error("lua tcp socket write timed out")
+        state.log_error(self, "lua tcp socket write timed out")
     elseif err ~= "closed" then
         log.err("send() failed (", errno.describe(err), ")")
     end

@@ -85,7 +85,7 @@ local function bind(self, fd, family)
         return true
     end
     local err = errno.text(ffi.errno())
-    log.crit("bind(", self.local_address or "unix:", ") failed (", errno.describe(err), ")")
+    log.crit("bind(", self.local_address or "unix:", ") failed (", errno.describe(err), ")", state.upstream(self))
     return nil, err
 end
 
@@ -98,7 +98,7 @@ local function open(self, sockaddr, size, family)
     local ok, err = bind(self, fd, family)
     if ok and C.connect(fd, sockaddr, size) ~= 0 then
         err = errno.text(ffi.errno())
-        log.crit("connect() failed (", errno.describe(err), ")")
+        log.crit("connect() failed (", errno.describe(err), ")", state.upstream(self))
         ok = false
     end
     if not ok then
@@ -201,7 +201,7 @@ function Socket.send(self, ...)
     log.debug("send: fd:", stream.fd, " ", sent, " of ", #data)
     if sent < 0 then
         local err = errno.text(ffi.errno())
-        log.err("send() failed (", errno.describe(err), ")")
+        log.err("send() failed (", errno.describe(err), ")", state.upstream(self))
         return nil, err
     end
     return 1
@@ -249,9 +249,9 @@ function Socket.receive(self, ...)
     if data then
         return data
     elseif err == "timeout" then
-        state.log_error("lua udp socket read timed out")
+        state.log_error(self, "lua udp socket read timed out")
     elseif err ~= "closed" then
-        log.err("recv() failed (", errno.describe(err), ")")
+        log.err("recv() failed (", errno.describe(err), ")", state.upstream(self))
     end
     return nil, err
 end
