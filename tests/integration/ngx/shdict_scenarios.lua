@@ -456,13 +456,38 @@ local OPERATIONS = {
     function(d, _, n) return table.concat(d:get_keys(n % 50), " ") end,
 }
 
--- All entries fall into one size class: how the original fragments its memory otherwise is not imitated.
 for seed = 1, 4 do
     scenario("random operations under memory pressure, seed " .. seed, SMALL, function(d, show)
         local random = numbers(seed)
         for _ = 1, 3000 do
             local operation, key = OPERATIONS[random(#OPERATIONS)], ("key%03d"):format(random(400))
             show(operation(d, key, random(1000)))
+        end
+    end)
+end
+
+local FRAGMENTING = {
+    function(d, key, n) return d:set(key, ("v"):rep(n)) end,
+    function(d, key, n) return d:set(key, ("v"):rep(n * 9)) end,
+    function(d, key, n) return d:safe_set(key, ("v"):rep(n * 3)) end,
+    function(d, key, n) return d:lpush("list " .. key, ("v"):rep(n)) end,
+    function(d, key, n) return d:rpush("list " .. key, n % 2 == 0 and n or ("v"):rep(n % 200)) end,
+    function(d, key) return d:lpop("list " .. key) end,
+    function(d, key) return d:rpop("list " .. key) end,
+    function(d, key) return d:llen("list " .. key) end,
+    function(d, key) return d:delete(key) end,
+    function(d, key) return d:delete("list " .. key) end,
+    function(d, key) return d:incr(key, 1, 0) end,
+}
+
+-- Every size of memory, so that slots and runs of pages are taken and given back in all orders.
+for seed = 5, 12 do
+    scenario("memory in pieces of all sizes, seed " .. seed, MEDIUM, function(d, show)
+        local random = numbers(seed)
+        for _ = 1, 3000 do
+            local operation, key = FRAGMENTING[random(#FRAGMENTING)], ("key%02d"):format(random(60))
+            show(operation(d, key, random(1000)))
+            show(d:free_space(), #d:get_keys(0))
         end
     end)
 end
