@@ -10,7 +10,8 @@ local concat = table.concat
 local ipairs, tostring, type = ipairs, tostring, type
 local gmatch, lower = string.gmatch, string.lower
 
-local MODE, MIN_PROTO, MAX_PROTO, SESS_CACHE_MODE, SET_GROUPS_LIST, DH_AUTO = 33, 123, 124, 44, 92, 118 -- SSL_CTRL_…
+local MODE, READ_AHEAD, MIN_PROTO, MAX_PROTO = 33, 41, 123, 124 -- SSL_CTRL_…
+local SESS_CACHE_MODE, SET_GROUPS_LIST, DH_AUTO = 44, 92, 118
 local NO_TICKET, CIPHER_PREFERENCE = 0x4000ULL, 0x400000ULL -- SSL_OP_…
 local VERIFY_PEER = 1
 local PARTIAL_WRITE, MOVING_BUFFER, NO_AUTO_CHAIN, RELEASE_BUFFERS = 1, 2, 8, 16 -- SSL_MODE_…
@@ -139,6 +140,7 @@ end
 
 local function configure(ctx, spec, key)
     ssl.SSL_CTX_ctrl(ctx, MODE, PARTIAL_WRITE + MOVING_BUFFER + NO_AUTO_CHAIN + RELEASE_BUFFERS, nil)
+    ssl.SSL_CTX_ctrl(ctx, READ_AHEAD, 1, nil) -- as much as is there in one call of the system
     ssl.SSL_CTX_ctrl(ctx, MIN_PROTO, 0, nil) -- what the system's openssl.cnf says is not for us
     ssl.SSL_CTX_ctrl(ctx, MAX_PROTO, 0, nil)
     ssl.SSL_CTX_set_options(ctx, OPTIONS + _M.forbidden(spec.protocols))
