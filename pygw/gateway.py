@@ -18,7 +18,7 @@ from pygw.config.model import Settings
 from pygw.hub.clock import Clock
 from pygw.pluginmanager import find_plugins, load_extensions, start_hooks, start_plugins
 from pygw.vm.python_plugins import PythonPlugins
-from pygw.vm.worker import Process, Worker
+from pygw.vm.worker import Listener, Process, Worker
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Gateway:
         self,
         settings: Settings,
         worker_id: int,
-        listen_fds: Sequence[int],
+        listeners: Sequence[Listener | int],
         app: str | None = None,
         *,
         clock: Clock | None = None,
@@ -55,7 +55,7 @@ class Gateway:
         self.worker = Worker(
             settings,
             worker_id,
-            listen_fds,
+            listeners,
             app,
             clock=clock,
             error_fd=error_fd,

@@ -60,7 +60,7 @@ return {
     ssl_trusted_certificate = false,
     ssl_crl = false,
     ssl_verify_depth = 1,
-    ssl_session_cache = "none", -- "builtin": of each worker
+    ssl_session_cache = "none", -- "builtin": of each worker; "shared:NAME:SIZE": of all, the dictionary "ssl:NAME"
     ssl_session_tickets = true,
     ssl_session_timeout = 300,
     ssl_reject_handshake = false,

@@ -10,10 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from pygw import __version__
-from pygw.config.model import Admin, AdminKey, Etcd, Http, Listen, Settings
+from pygw.config.model import Admin, AdminKey, Etcd, Http, Listen, Settings, Tls
 from pygw.config.units import parse_duration, parse_size
 from pygw.config.yamlfile import Document, KeyPath
 from pygw.paths import PLUGINS_DIR
+
+# As APISIX has them in nginx.conf: the cache of TLS sessions that all workers share, how long one
+# may be resumed, how deep the chains of those may be whom the gateway speaks to.
+_SESSIONS, _SESSION_TIMEOUT, _VERIFY_DEPTH = "SSL:20m", 600, 5
+_SYSTEM_TRUST = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
+    "/etc/ssl/ca-bundle.pem",  # openSUSE
+)
 
 
 class _Tree:
@@ -49,9 +58,12 @@ def build(
     tree = _Tree(merged, document, base)
     role = tree.need("deployment.role")
     listen, admin = _listen(tree), _admin(tree, role)
-    if admin.enabled and admin.listen.port and admin.listen in listen:
-        path = ("deployment", "admin", "admin_listen")
-        raise document.error(path, f"{admin.listen} is one of apisix.node_listen")
+    if admin.enabled and admin.listen.port:
+        for address in listen:
+            if str(address) == str(admin.listen):
+                path = ("deployment", "admin", "admin_listen")
+                name = "ssl.listen" if address.tls else "node_listen"
+                raise document.error(path, f"{address} is one of apisix.{name}")
     error_log = tree.need("nginx_config.error_log")
     return Settings(
         merged=merged,
@@ -62,6 +74,7 @@ def build(
         role=role,
         provider=tree.need(f"deployment.role_{role}.config_provider"),
         http=_http(tree),
+        tls=_tls(tree),
         admin=admin,
         etcd=_etcd(tree),
         embedded_path=tree.path("deployment.embedded.path"),
@@ -90,20 +103,29 @@ def stock_plugins() -> list[str]:
 
 
 def _listen(tree: _Tree) -> tuple[Listen, ...]:
-    """Addresses of apisix.node_listen; without an `ip`, IPv4 and (enable_ipv6) IPv6, as APISIX."""
-    value = tree.need("apisix.node_listen")
+    """Addresses of apisix.node_listen and, over TLS, of apisix.ssl.listen."""
+    found = _addresses(tree, "apisix.node_listen", tls=False)
+    if tree.get("apisix.ssl.enable", False):
+        found += _addresses(tree, "apisix.ssl.listen", tls=True)
+    for i, address in enumerate(found):
+        if address.port and str(address) in map(str, found[:i]):
+            key = ("apisix", "ssl", "listen") if address.tls else ("apisix", "node_listen")
+            raise tree.document.error(key, f"{address} is given twice")
+    return tuple(found)
+
+
+def _addresses(tree: _Tree, key: str, tls: bool) -> list[Listen]:
+    """Addresses under a key; without an `ip`, IPv4 and (enable_ipv6) IPv6, as APISIX."""
+    value = tree.need(key)
     both = tree.get("apisix.enable_ipv6", False) and _has_ipv6()
     found: list[Listen] = []
     for entry in value if isinstance(value, list) else [value]:
         port = entry["port"] if isinstance(entry, dict) else entry
         ip = entry.get("ip") if isinstance(entry, dict) else None
-        found.append(Listen(ip.strip("[]") if ip else "0.0.0.0", port))
+        found.append(Listen(ip.strip("[]") if ip else "0.0.0.0", port, tls))
         if not ip and both and port:  # two kernel-chosen ports would not be one address
-            found.append(Listen("::", port))
-    for i, address in enumerate(found):
-        if address.port and address in found[:i]:
-            raise tree.document.error(("apisix", "node_listen"), f"{address} is given twice")
-    return tuple(found)
+            found.append(Listen("::", port, tls))
+    return found
 
 
 def _has_ipv6() -> bool:
@@ -176,11 +198,45 @@ def _etcd(tree: _Tree) -> Etcd:
     )
 
 
+def _tls(tree: _Tree) -> Tls:
+    ssl = "apisix.ssl"
+    certificate, key = (tree.get(f"{ssl}.{name}", None) for name in ("ssl_cert", "ssl_cert_key"))
+    if bool(certificate) != bool(key):
+        given, missing = (
+            ("ssl_cert", "ssl_cert_key") if certificate else ("ssl_cert_key", "ssl_cert")
+        )
+        path = ("apisix", "ssl", given)
+        raise tree.document.error(path, f"is of no use without apisix.ssl.{missing}")
+    return Tls(
+        ssl_protocols=tree.need(f"{ssl}.ssl_protocols"),
+        ssl_ciphers=tree.need(f"{ssl}.ssl_ciphers"),
+        ssl_prefer_server_ciphers=True,
+        ssl_session_tickets=tree.need(f"{ssl}.ssl_session_tickets"),
+        ssl_session_cache=f"shared:{_SESSIONS}",
+        ssl_session_timeout=_SESSION_TIMEOUT,
+        ssl_certificate=str(tree.base / certificate) if certificate else False,
+        ssl_certificate_key=str(tree.base / key) if key else False,
+        lua_ssl_trusted_certificate=_trusted(tree) or False,
+        lua_ssl_verify_depth=_VERIFY_DEPTH,
+    )
+
+
+def _trusted(tree: _Tree) -> str | None:
+    """The file of those whom the gateway trusts as a client; "system" is what the machine has."""
+    value = tree.get("apisix.ssl.ssl_trusted_certificate", "system")
+    if value == "system":
+        return next((path for path in _SYSTEM_TRUST if Path(path).exists()), None)
+    return str(tree.base / value)
+
+
 def _shared_dicts(tree: _Tree) -> dict[str, int]:
     """Every ngx.shared.DICT by name, with its bytes; the user's own win over APISIX's."""
     sizes: dict[str, Any] = {}
     for key in ("meta.lua_shared_dict", "http.lua_shared_dict", "http.custom_lua_shared_dict"):
         sizes.update(tree.get(f"nginx_config.{key}", {}))
+    if tree.get("apisix.ssl.enable", False):
+        name, _, size = _SESSIONS.partition(":")
+        sizes[f"ssl:{name}"] = size
     return {name: parse_size(size) for name, size in sizes.items()}
 
 

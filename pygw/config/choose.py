@@ -37,4 +37,4 @@ def open_standalone(settings: Settings) -> StandaloneFile | None:
 def _trusted_ca(settings: Settings) -> Path | None:
     ssl = (settings.merged.get("apisix") or {}).get("ssl") or {}
     path = ssl.get("ssl_trusted_certificate")
-    return settings.base / path if path else None
+    return settings.base / path if path and path != "system" else None

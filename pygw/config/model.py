@@ -14,10 +14,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Listen:
-    """One address to listen on; port 0 lets the kernel choose."""
+    """One address to listen on; port 0 lets the kernel choose. tls: HTTPS is spoken there."""
 
     ip: str
     port: int
+    tls: bool = False
 
     def __str__(self) -> str:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
@@ -39,6 +40,22 @@ class Http:
     upstream_keepalive_timeout: float
     upstream_keepalive_requests: int
     server_tokens: str
+
+
+@dataclass(frozen=True)
+class Tls:
+    """TLS under the names of lua/server/settings.lua; paths as text, False for none."""
+
+    ssl_protocols: str
+    ssl_ciphers: str
+    ssl_prefer_server_ciphers: bool
+    ssl_session_tickets: bool
+    ssl_session_cache: str
+    ssl_session_timeout: float
+    ssl_certificate: str | bool
+    ssl_certificate_key: str | bool
+    lua_ssl_trusted_certificate: str | bool
+    lua_ssl_verify_depth: int
 
 
 @dataclass(frozen=True)
@@ -97,6 +114,7 @@ class Settings:
     role: str
     provider: str
     http: Http
+    tls: Tls
     admin: Admin
     etcd: Etcd
     embedded_path: Path

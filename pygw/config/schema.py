@@ -57,6 +57,9 @@ def _shared_dict(value: Any, path: KeyPath, document: Document) -> None:
 _LISTEN_TABLE = Table({"ip": c.ip, "port": c.port}, required=["port"])
 _SHARED_DICTS = Table({}, other=_shared_dict)
 _HEADER_BUFFERS = c.matching(r"[1-9]\d*\s+\d+[kKmM]?", 'a count and a size such as "4 8k"')
+_PROTOCOLS = c.matching(
+    r"TLSv1(\.[123])?( +TLSv1(\.[123])?)*", 'names such as "TLSv1.2 TLSv1.3", with spaces between'
+)
 _KEYRING_KEY = c.matching(r".{16}|.{32}", "a string of 16 or 32 characters")
 
 
@@ -87,6 +90,18 @@ APISIX = Table(
                     "radixtree_host_uri", "radixtree_uri", "radixtree_uri_with_parameter"
                 ),
                 "ssl": one_of("radixtree_sni"),
+            }
+        ),
+        "ssl": Table(
+            {
+                "enable": c.boolean,
+                "listen": _listen,
+                "ssl_protocols": _PROTOCOLS,
+                "ssl_ciphers": c.string,
+                "ssl_session_tickets": c.boolean,
+                "ssl_trusted_certificate": c.string,
+                "ssl_cert": c.string,
+                "ssl_cert_key": c.string,
             }
         ),
         "proxy_mode": one_of("http", "stream", "http&stream"),

@@ -40,7 +40,6 @@ _ABSENT: dict[KeyPath, str] = {
     ("apisix", "stream_proxy"): "TCP and UDP proxying is not available",
     ("apisix", "proxy_protocol"): "the PROXY protocol is not available",
     ("apisix", "data_encryption", "enable_encrypt_fields"): "fields are stored as given",
-    ("apisix", "ssl", "listen"): "HTTPS is not served",
     ("apisix", "tracing"): "there is no tracing of phases",
     ("nginx_config", "http", "enable_access_log"): "there is no access log",
     ("apisix", "lua_module_hook"): "module hooks are not available",

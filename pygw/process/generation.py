@@ -111,8 +111,11 @@ class Generation:
         """What it serves, for the one line that a start prints."""
         settings = self.settings
         bound = self._listeners.bound
-        addresses = " ".join(str(bound("worker", address)) for address in settings.listen)
-        parts = [f"listening on {addresses}"]
+        plain, tls = (
+            " ".join(str(bound("worker", each)) for each in settings.listen if each.tls is over)
+            for over in (False, True)
+        )
+        parts = [f"listening on {plain}", *([f"over TLS on {tls}"] if tls else [])]
         if self.has_admin:
             key = f" (key in {self.key_file})" if self.key_file else ""
             parts.append(f"admin {bound('admin', settings.admin.listen)}{key}")

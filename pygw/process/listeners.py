@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pygw.config.model import Listen
 
@@ -61,7 +62,7 @@ class Listeners:
 
     def bound(self, kind: str, address: Listen) -> Listen:
         """`address` with the port that the kernel chose, if it chose one."""
-        return Listen(address.ip, self._sockets[kind, address, 0].getsockname()[1])
+        return replace(address, port=self._sockets[kind, address, 0].getsockname()[1])
 
     def close(self) -> None:
         """Close them all."""

@@ -27,13 +27,16 @@ def serve(child: Child) -> None:
     import gevent
 
     from pygw.gateway import Gateway
-    from pygw.vm.worker import Process
+    from pygw.vm.worker import Listener, Process
 
     process: Process = "privileged agent" if child.agent else "worker"
     worker = Gateway(
         child.settings,
         child.id,
-        child.listen_fds,
+        [
+            Listener(fd, address.tls)
+            for fd, address in zip(child.listen_fds, child.settings.listen, strict=False)
+        ],
         child.app,
         process=process,
         shared_fds=child.shared_fds,

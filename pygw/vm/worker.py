@@ -154,7 +154,11 @@ def boot_config(
     process: Process = "single",
     shared_fds: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """What `start` of lua/server/main.lua wants to know."""
+    """What `start` of lua/server/main.lua wants to know.
+
+    Another application than the gateway has what config.yaml says of TLS when that says HTTPS.
+    """
+    has_tls = app is None or any(address.tls for address in settings.listen)
     return {
         "id": worker_id,
         "count": settings.workers,
@@ -165,7 +169,7 @@ def boot_config(
         "strict": strict,
         "log_fd": error_fd,
         "log_level": _LEVELS.index(settings.error_log_level),
-        "http": asdict(settings.http),
+        "http": {**asdict(settings.http), **(asdict(settings.tls) if has_tls else {})},
         "shared_dicts": dict(settings.shared_dicts),
         "shared_fds": dict(shared_fds or {}),
     }

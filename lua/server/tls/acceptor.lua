@@ -108,6 +108,7 @@ local function choose_server(self, connection)
     local outer = self.server.outer
     self.certificate = not outer.ssl_certificate and 1 or nil
     self.sessions = outer.ssl_session_store and {} or nil
+    self.cache = self.server.tls_sessions
     if self.certificate and not outer.settings.ssl_certificate then
         log.alert("no ssl_certificate_by_lua* defined in server ", self.server.names[1] or "")
     end

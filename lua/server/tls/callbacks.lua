@@ -3,8 +3,9 @@
 -- callback, in its task, where it may wait; the callbacks only say "not yet", and then what was decided.
 -- Must never be entered from compiled code, which cannot be called back, nor raise an error.
 --
--- A guide: {hello, certificate, verified: an answer once it is known, else nil; session: an SSL_SESSION * to
--- resume, or nil; sessions: an array to gather new sessions in, or nil; key_log: a function(line), or nil}.
+-- A guide: {hello, certificate: an answer (1: go on, 0: fail) once it is known, else nil; has_status: an OCSP
+-- response is there; session: an SSL_SESSION * to resume, or nil; cache: of server.tls.session_cache, or nil;
+-- sessions: an array to gather new sessions in, or nil; key_log: a function(line), or nil}.
 local ffi = require "ffi"
 local ssl = require "server.tls.library"
 
@@ -35,14 +36,22 @@ local status = cast("int (*)(void *ssl, void *arg)", function()
     return guide.has_status and OK or NO_ACK
 end)
 
+-- The reference that a cache gives is OpenSSL's; of a session that was fetched it takes one of its own.
 local session_found = cast("void *(*)(void *ssl, const unsigned char *id, int len, int *copy)",
-    function(_, _, _, copy)
-        local session = guide.session
-        copy[0] = 1
-        return session
+    function(_, id, size, copy)
+        local cache = guide.cache
+        copy[0] = cache and 0 or 1
+        if not cache then
+            return guide.session
+        end
+        local ok, session = pcall(cache.get, cache, ffi_string(id, size))
+        return ok and session or nil
     end)
 
 local session_made = cast("int (*)(void *ssl, void *session)", function(_, session)
+    if guide.cache then
+        pcall(guide.cache.put, guide.cache, session)
+    end
     local sessions = guide.sessions
     if not sessions then
         return 0

@@ -11,7 +11,7 @@ local ipairs, tostring, type = ipairs, tostring, type
 local gmatch, lower = string.gmatch, string.lower
 
 local MODE, READ_AHEAD, MIN_PROTO, MAX_PROTO = 33, 41, 123, 124 -- SSL_CTRL_…
-local SESS_CACHE_MODE, SET_GROUPS_LIST, DH_AUTO = 44, 92, 118
+local SESS_CACHE_MODE, SET_TICKET_KEYS, SET_GROUPS_LIST, DH_AUTO = 44, 59, 92, 118
 local NO_TICKET, CIPHER_PREFERENCE = 0x4000ULL, 0x400000ULL -- SSL_OP_…
 local VERIFY_PEER = 1
 local PARTIAL_WRITE, MOVING_BUFFER, NO_AUTO_CHAIN, RELEASE_BUFFERS = 1, 2, 8, 16 -- SSL_MODE_…
@@ -125,6 +125,9 @@ local function serve(ctx, spec, key)
     ssl.SSL_CTX_set_options(ctx, (spec.tickets and 0ULL or NO_TICKET)
         + (spec.prefer_ours and CIPHER_PREFERENCE or 0ULL))
     ssl.SSL_CTX_ctrl(ctx, DH_AUTO, 1, nil)
+    if spec.ticket_keys then
+        ssl.SSL_CTX_ctrl(ctx, SET_TICKET_KEYS, #spec.ticket_keys, ffi.cast("char *", spec.ticket_keys))
+    end
     if spec.curves and ssl.SSL_CTX_ctrl(ctx, SET_GROUPS_LIST, 0, ffi.cast("char *", spec.curves)) == 0 then
         return 'SSL_CTX_set1_curves_list("' .. spec.curves .. '") failed ' .. failure.describe()
     end
@@ -170,7 +173,7 @@ end
 
 local FIELDS = {
     "role", "protocols", "ciphers", "certificates", "trusted", "crl", "depth", "conf_commands", "key_log",
-    "verify", "client_ca", "tickets", "session_cache", "session_timeout", "prefer_ours", "curves",
+    "verify", "client_ca", "tickets", "session_cache", "session_timeout", "prefer_ours", "curves", "ticket_keys",
 }
 
 local function key_of(spec)
@@ -184,8 +187,8 @@ end
 -- The context of spec: {role = "client" | "server", protocols (names), depth, and where wanted ciphers,
 -- certificates ({{path, path of its key}, …}), trusted and crl (paths), key_log (true: to the guides),
 -- conf_commands ({{name, value}, …}); of a server also tickets, session_cache (SSL_SESS_CACHE_…),
--- session_timeout (seconds), prefer_ours (ciphers), curves, verify (ask for the client's certificate),
--- client_ca (a path)}. Returns an SSL_CTX *, or nil and why not.
+-- session_timeout (seconds), ticket_keys (80 bytes, nil: of its own making), prefer_ours (ciphers), curves, verify
+-- (ask for the client's certificate), client_ca (a path)}. Returns an SSL_CTX *, or nil and why not.
 function _M.get(spec)
     local key = key_of(spec)
     local ctx = made[key]

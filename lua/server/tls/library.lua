@@ -111,6 +111,7 @@ void *SSL_load_client_CA_file(const char *file);
 
 void *SSL_get1_peer_certificate(const void *ssl);
 
+int RAND_bytes(unsigned char *out, int count);
 int SSL_get_early_data_status(const void *ssl);
 void SSL_get0_alpn_selected(const void *ssl, const unsigned char **data, unsigned int *len);
 const void *SSL_CIPHER_find(void *ssl, const unsigned char *bytes);

@@ -2,9 +2,10 @@
 -- Source: nginx, ngx_http_ssl_module.
 local contexts = require "server.tls.context"
 local servers = require "server.http.servers"
+local session_caches = require "server.tls.session_cache"
 
 local error, ipairs, pairs, type = error, ipairs, pairs, type
-local lower, gsub = string.lower, string.gsub
+local find, lower, gsub = string.find, string.lower, string.gsub
 
 local SERVER_CACHE, NO_INTERNAL, NO_CACHE = 2, 0x300, 0 -- SSL_SESS_CACHE_…
 
@@ -27,10 +28,13 @@ local function pairs_of(certificate, key)
     return found
 end
 
+-- How OpenSSL is to keep sessions, and the cache that workers share, or nil.
 local function session_cache(outer)
-    if outer.ssl_session_fetch or outer.ssl_session_store then
-        return SERVER_CACHE + NO_INTERNAL
-    elseif outer.settings.ssl_session_cache == "builtin" then
+    local setting = outer.settings.ssl_session_cache
+    local shared = session_caches.of(setting, outer.settings.ssl_session_timeout)
+    if shared or outer.ssl_session_fetch or outer.ssl_session_store then
+        return SERVER_CACHE + NO_INTERNAL, shared
+    elseif find(setting, "builtin", 1, true) then
         return SERVER_CACHE
     end
     return NO_CACHE
@@ -41,22 +45,25 @@ local function make(server)
     local outer = server.outer
     local conf = outer.settings
     local curves = conf.ssl_ecdh_curve
+    local mode, cache = session_cache(outer)
     local ctx, err = contexts.get({
         role = "server", protocols = conf.ssl_protocols, ciphers = conf.ssl_ciphers,
         certificates = pairs_of(conf.ssl_certificate, conf.ssl_certificate_key),
         trusted = conf.ssl_trusted_certificate, client_ca = conf.ssl_client_certificate, crl = conf.ssl_crl,
         verify = conf.ssl_verify_client ~= "off", depth = conf.ssl_verify_depth,
-        tickets = conf.ssl_session_tickets, session_cache = session_cache(outer),
+        tickets = conf.ssl_session_tickets, session_cache = mode,
+        ticket_keys = cache and conf.ssl_session_tickets and cache:ticket_keys() or nil,
         session_timeout = conf.ssl_session_timeout, prefer_ours = conf.ssl_prefer_server_ciphers,
         curves = curves ~= "auto" and curves, conf_commands = conf.ssl_conf_command,
     })
     if not ctx then
         error(err, 0)
     end
+    server.tls_sessions = cache
     return ctx
 end
 
--- The SSL_CTX * of a server (of server.http.servers).
+-- The SSL_CTX * of a server (of server.http.servers). server.tls_sessions: its cache of sessions, or nil.
 function _M.context(server)
     local ctx = server.tls
     if not ctx then

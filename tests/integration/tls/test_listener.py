@@ -95,11 +95,12 @@ def test_a_ticket_resumes_a_session(
         assert client.socket.session_reused
 
 
+@pytest.mark.parametrize("cache", ["builtin", "shared:SSL:1m"])
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_cached_session_is_resumed(
-    tls_server: Callable[..., Any], authority: Authority, version: ssl.TLSVersion
+    tls_server: Callable[..., Any], authority: Authority, version: ssl.TLSVersion, cache: str
 ) -> None:
-    server = tls_server(HELLO, ssl_session_cache="builtin", ssl_session_tickets=False)
+    server = tls_server(HELLO, ssl_session_cache=cache, ssl_session_tickets=False)
     context = authority.client_context()
     context.minimum_version = context.maximum_version = version
     with server.connect(context=context) as client:
@@ -110,6 +111,27 @@ def test_a_cached_session_is_resumed(
         assert client.ask().text == "hello"
         assert isinstance(client.socket, ssl.SSLSocket)
         assert client.socket.session_reused
+
+
+def test_without_a_cache_and_tickets_no_session_is_resumed(
+    tls_server: Callable[..., Any], authority: Authority
+) -> None:
+    server = tls_server(HELLO, ssl_session_tickets=False)
+    context = authority.client_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with server.connect(context=context) as client:
+        client.ask()
+        assert isinstance(client.socket, ssl.SSLSocket)
+        session = client.socket.session
+    with server.connect(context=context, session=session) as client:
+        assert client.ask().text == "hello"
+        assert isinstance(client.socket, ssl.SSLSocket)
+        assert not client.socket.session_reused
+
+
+def test_a_malformed_cache_stops_the_start(tls_server: Callable[..., Any]) -> None:
+    with pytest.raises(AssertionError, match='invalid session cache "shared:x"'):
+        tls_server(HELLO, ssl_session_cache="shared:x")
 
 
 def test_a_client_that_says_nothing_is_dropped(tls_server: Callable[..., Any]) -> None:

@@ -68,6 +68,23 @@ def test_node_listen_takes_apisix_forms(given: Any, value: str, expected: list[L
     assert list(settings.listen) == expected
 
 
+def test_https_is_served_where_it_is_enabled(given: Any) -> None:
+    ssl = "listen: [{ip: 127.0.0.1, port: 443}], ssl_cert: a.pem, ssl_cert_key: /k/a.key"
+    off = given(f"apisix: {{enable_ipv6: false, ssl: {{{ssl}}}}}")
+    assert [address.tls for address in off.listen] == [False]
+    assert "ssl:SSL" not in off.shared_dicts
+    settings = given(f"apisix: {{enable_ipv6: false, ssl: {{enable: true, {ssl}}}}}")
+    assert settings.listen == (Listen("0.0.0.0", 9080), Listen("127.0.0.1", 443, tls=True))
+    assert settings.tls.ssl_certificate == str(settings.base / "a.pem")
+    assert settings.tls.ssl_certificate_key == "/k/a.key"
+    assert settings.shared_dicts["ssl:SSL"] == 20 << 20
+
+
+def test_whom_to_trust_may_be_a_file(given: Any) -> None:
+    settings = given("apisix: {ssl: {ssl_trusted_certificate: conf/ca.pem}}")
+    assert settings.tls.lua_ssl_trusted_certificate == str(settings.base / "conf/ca.pem")
+
+
 @pytest.mark.skipif(not _has_ipv6(), reason="this kernel has no IPv6")
 def test_an_address_without_ip_also_listens_on_ipv6(given: Any) -> None:
     settings = given("apisix: {node_listen: 81}")
@@ -216,6 +233,19 @@ def test_dev_mode_runs_one_worker(given: Any) -> None:
         (
             "apisix: {node_listen: true}",
             "config.yaml:1: apisix.node_listen: must be an integer from 0 to 65535, not true",
+        ),
+        (
+            "apisix:\n  ssl: {enable: true, listen: 9080}\n",
+            "config.yaml:2: apisix.ssl.listen: 0.0.0.0:9080 is given twice",
+        ),
+        (
+            "apisix: {ssl: {ssl_protocols: 'TLSv1.2,TLSv1.3'}}",
+            'config.yaml:1: apisix.ssl.ssl_protocols: must be names such as "TLSv1.2 TLSv1.3", with'
+            ' spaces between, not "TLSv1.2,TLSv1.3"',
+        ),
+        (
+            "apisix: {ssl: {ssl_cert: a.pem}}",
+            "config.yaml:1: apisix.ssl.ssl_cert: is of no use without apisix.ssl.ssl_cert_key",
         ),
         (
             "apisix: {node_listen: []}",
