@@ -147,8 +147,8 @@ def _processes(pids: list[str]) -> Held:
     for pid in pids:
         with contextlib.suppress(OSError):
             command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            kind = "process" if command else "ended process that nobody has waited for"
-            found[kind, pid] = command
+            # One that takes a new name has none for a moment: it is known by its number.
+            found["process", pid] = command or "(ended, and nobody has waited for it)"
     return found
 
 

@@ -25,7 +25,7 @@ LEAVING = {
     "a process that nobody waits for": (
         'p = subprocess.Popen(["true"]); os.waitid(os.P_PID, p.pid, os.WEXITED | os.WNOWAIT);'
         " kept.append(p)",
-        "ended process that nobody has waited for ",
+        "(ended, and nobody has waited for it)",
     ),
     "a socket": ("kept.append(socket.socket())", "descriptor "),
     "a file": ('os.open("/dev/null", os.O_RDONLY)', "(/dev/null)"),
