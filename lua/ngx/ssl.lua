@@ -9,9 +9,10 @@ local secrets = require "server.tls.secrets"
 local showing = require "server.tls.showing"
 local ssl = require "server.tls.library"
 local trust = require "server.tls.trust"
+local types = require "server.tls.types"
 
 local ffi_string = ffi.string
-local error, select, type = error, select, type
+local error, select = error, select
 
 local _M = {
     version = "0.1.32",
@@ -148,7 +149,9 @@ function _M.verify_client(clients, depth, trusted)
     elseif not connection then
         return nil, err
     end
-    if not depth or depth < 0 then
+    if clients and not types.fits("chain", clients) or trusted and not types.fits("chain", trusted) then
+        return nil, "invalid certificate chain"
+    elseif not depth or depth < 0 then
         depth = r.settings.ssl_verify_depth
     end
     return trust.ask_client(connection, clients, trusted, depth)
@@ -195,15 +198,18 @@ function _M.get_upstream_ssl_pointer()
     elseif not connection.stream.ssl then
         return nil, "not ssl connection"
     end
-    return connection.stream.ssl
+    return types.mark("connection", connection.stream.ssl)
 end
 
 -- The SSL * of the client's connection for other FFI code, or nil and an error text.
-_M.get_req_ssl_pointer = connection_of
+function _M.get_req_ssl_pointer()
+    local connection, err = connection_of()
+    return connection and types.mark("connection", connection), err
+end
 
 -- Was the session of an SSL * an old one? Or nil and an error text.
 function _M.ssl_session_reused(connection)
-    if not connection or type(connection) ~= "cdata" then
+    if not types.fits("connection", connection) then
         return nil, "bad ssl"
     end
     return ssl.SSL_session_reused(connection) == 1

@@ -5,6 +5,7 @@ local closing = require "server.cosocket_closing"
 local identity = require "server.identity"
 local log = require "server.log"
 local state = require "server.cosocket_state"
+local types = require "server.tls.types"
 
 local error, select, type = error, select, type
 local cast, gc = ffi.cast, ffi.gc
@@ -109,7 +110,7 @@ local function session_of(stream)
         return nil
     end
     log.debug("lua ssl save session: ", hex(session))
-    return gc(session, free_session)
+    return gc(types.mark("session", session), free_session)
 end
 
 local key_logs = {} -- open files, by path
@@ -187,7 +188,7 @@ function _M.sslhandshake(self, session, name, check, status, ...)
     end
     state.check_request(self)
     load()
-    local given = type(session) == "cdata" and session or nil
+    local given = types.fits("session", session) and session or nil
     if stream.ssl then
         if given then
             return session
@@ -218,9 +219,9 @@ function _M.setclientcert(self, cert, key)
         return true
     elseif not cert or not key then
         return nil, "client certificate must be supplied with corresponding private key"
-    elseif type(cert) ~= "cdata" then
+    elseif not types.fits("chain", cert) then
         return nil, "bad cert arg: cdata expected, got " .. type(cert)
-    elseif type(key) ~= "cdata" then
+    elseif not types.fits("key", key) then
         return nil, "bad pkey arg: cdata expected, got " .. type(key)
     end
     self.client_cert, self.client_key = cert, key
@@ -230,7 +231,7 @@ end
 -- Verify the peer in the next handshake by this X509_STORE * alone; nil: by the settings again.
 -- Returns true, or nil and an error text.
 function _M.settrustedstore(self, store)
-    if store ~= nil and type(store) ~= "cdata" then
+    if store ~= nil and not types.fits("store", store) then
         return nil, "bad store arg: cdata expected, got " .. type(store)
     end
     local stream = stream_of(self)
@@ -255,7 +256,8 @@ end
 
 -- The SSL * of the connection, or nil and an error text.
 function _M.getsslpointer(self)
-    return connection_of(self)
+    local connection, err = connection_of(self)
+    return connection and types.mark("connection", connection), err
 end
 
 -- Its SSL_CTX *, or nil and an error text.
@@ -264,7 +266,7 @@ function _M.getsslctx(self)
     if not connection then
         return nil, err == "closed" and err or "no ssl context"
     end
-    return ssl.SSL_get_SSL_CTX(connection)
+    return types.mark("context", ssl.SSL_get_SSL_CTX(connection))
 end
 
 -- The session as it is now: in TLS 1.3 its ticket comes after the handshake. Or nil and an error text.
@@ -280,7 +282,7 @@ function _M.getsslsession(self)
         ssl.SSL_SESSION_free(session)
         return nil, "not resumable"
     end
-    return gc(session, free_session)
+    return gc(types.mark("session", session), free_session)
 end
 
 return _M

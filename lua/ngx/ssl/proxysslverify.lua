@@ -1,8 +1,9 @@
 -- Owns the module ngx.ssl.proxysslverify: the judgement on an upstream's certificate in proxy_ssl_verify_by_lua*.
 -- Source: lua-resty-core, ngx.ssl.proxysslverify.
+local ffi = require "ffi"
 local current = require "server.current"
-local peer = require "server.tls.peer"
 local ssl = require "server.tls.library"
+local types = require "server.tls.types"
 
 local error = error
 
@@ -31,8 +32,11 @@ end
 
 -- The upstream's certificate (an X509 *), or nil and an error text.
 function _M.get_verify_cert()
-    local x509 = peer.certificate(connection_of())
-    return x509, not x509 and "get verify result failed" or nil
+    local x509 = ssl.SSL_get1_peer_certificate(connection_of())
+    if x509 == nil then
+        return nil, "get verify result failed"
+    end
+    return ffi.gc(types.mark("x509", x509), ssl.X509_free)
 end
 
 return _M

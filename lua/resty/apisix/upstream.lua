@@ -1,6 +1,7 @@
 -- Owns the runtime's own functions for TLS to an upstream that APISIX's runtime adds to nginx. They hold for the
 -- request that calls them, and for https and grpcs upstreams alone.
 local current = require "server.current"
+local types = require "server.tls.types"
 
 local setmetatable, type = setmetatable, type
 
@@ -31,7 +32,7 @@ end
 
 -- Show this certificate (a chain and a key of ngx.ssl). Returns true, or nil and an error text.
 function _M.set_cert_and_key(chain, key)
-    if type(chain) ~= "cdata" or type(key) ~= "cdata" then
+    if not types.fits("chain", chain) or not types.fits("key", key) then
         return nil, "certificate and key must be cdata of ngx.ssl"
     end
     local tls = own()
@@ -42,7 +43,7 @@ end
 
 -- Trust this X509_STORE * alone. Returns true, or nil and an error text.
 function _M.set_ssl_trusted_store(store)
-    if type(store) ~= "cdata" then
+    if not types.fits("store", store) then
         return nil, "the store must be cdata"
     end
     local tls = own()

@@ -4,9 +4,11 @@
 local ffi = require "ffi"
 local failure = require "server.tls.failure"
 local ssl = require "server.tls.library"
+local types = require "server.tls.types"
 
 local gc, ffi_string = ffi.gc, ffi.string
 local concat = table.concat
+local mark = types.mark
 
 local NO_START_LINE = 0x480006c -- ERR_LIB_PEM and PEM_R_NO_START_LINE: nothing more in a PEM text
 local CHAIN, CHAIN_CERT = 88, 89 -- SSL_CTRL_…
@@ -20,7 +22,7 @@ local function free_chain(chain)
 end
 
 local function new_chain()
-    return gc(ssl.OPENSSL_sk_new_null(), free_chain)
+    return gc(mark("chain", ssl.OPENSSL_sk_new_null()), free_chain)
 end
 
 -- Read text by read(bio, a). Returns what that returns.
@@ -79,7 +81,7 @@ local function read_pem_key(bio, passphrase)
     if key == nil then
         return nil, "PEM_read_bio_PrivateKey() failed"
     end
-    return gc(key, ssl.EVP_PKEY_free)
+    return gc(mark("key", key), ssl.EVP_PKEY_free)
 end
 
 local function read_der_key(bio)
@@ -87,7 +89,7 @@ local function read_der_key(bio)
     if key == nil then
         return nil, "d2i_PrivateKey_bio() failed"
     end
-    return gc(key, ssl.EVP_PKEY_free)
+    return gc(mark("key", key), ssl.EVP_PKEY_free)
 end
 
 -- pem: one certificate or more, the leaf first. Returns a chain (freed by the collector), or nil and why not.

@@ -2,6 +2,7 @@
 -- upstream's. Source: lua-resty-core, ngx.ssl and ngx.ssl.proxysslcert.
 local certificate = require "server.tls.certificate"
 local ssl = require "server.tls.library"
+local types = require "server.tls.types"
 
 local CHAIN_ERRORS = {
     empty = "invalid certificate chain", leaf = "SSL_use_certificate() failed", rest = "SSL_add1_chain_cert() failed",
@@ -14,7 +15,7 @@ return function(module, connection_of)
         local connection, why = connection_of()
         if not connection then
             return nil, why
-        elseif not chain then
+        elseif not types.fits("chain", chain) then
             return nil, err
         end
         local failed = certificate.use_chain(connection, chain)
@@ -28,7 +29,7 @@ return function(module, connection_of)
         local connection, why = connection_of()
         if not connection then
             return nil, why
-        elseif not key then
+        elseif not types.fits("key", key) then
             return nil, err
         elseif not certificate.use_key(connection, key) then
             return nil, "SSL_use_PrivateKey() failed"

@@ -1,7 +1,9 @@
 """Requests over TLS: the handshake, its failures, long bodies, sessions, client certificates."""
 
+import contextlib
 import socket
 import ssl
+import struct
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -237,3 +239,46 @@ def test_a_missing_certificate_stops_the_start(tls_server: Callable[..., Any]) -
         tls_server(HELLO, ssl_certificate=False)
     with pytest.raises(AssertionError, match='cannot load certificate "/none.pem"'):
         tls_server(HELLO, ssl_certificate="/none.pem")
+
+
+def test_a_client_that_has_said_all_still_gets_its_answer(
+    tls_server: Callable[..., Any],
+) -> None:
+    server = tls_server(
+        "return { content = function() ngx.sleep(0.05) ngx.print(('x'):rep(100000)) end }"
+    )
+    with server.connect() as client:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert isinstance(client.socket, ssl.SSLSocket)
+        client.socket.settimeout(0)
+        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+            client.socket.unwrap()  # our close_notify goes out; the peer's has not come
+        client.socket.settimeout(PATIENCE)
+        assert len(client.socket.recv(1000)) > 0
+
+
+def test_a_client_that_resets_ends_its_connection_alone(tls_server: Callable[..., Any]) -> None:
+    server = tls_server("return { content = function() ngx.print(('x'):rep(50000000)) end }")
+    client = server.connect()
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    client.read_until(b"x")
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    server.app.settle()
+    with server.connect() as other:
+        other.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert other.head().status == 200
+
+
+def test_renegotiation_is_refused(tls_server: Callable[..., Any], authority: Authority) -> None:
+    server = tls_server(HELLO)
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{server.app.port}", "-tls1_2"],
+        input=b"R\n",
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert b"RENEGOTIATING" in done.stderr
+    assert b"no renegotiation" in done.stderr
+    assert server.ask().text == "hello"

@@ -298,3 +298,23 @@ def test_a_reset_while_reading_is_told(
     code = "s = connect() s:sslhandshake() s:send('a\\n') show(s:receive())"
     server = app_server(APP % (tls_peer(reset).port, code))
     assert server.ask().text == "nil|connection reset by peer|\n"
+
+
+def test_an_object_of_another_kind_is_refused(run: Run, authority: Authority) -> None:
+    shown = authority.issue("client.test")
+    lines = run(
+        f"local ssl = require 'ngx.ssl' local cert = ssl.parse_pem_cert([[{shown.pem}]]) "
+        f"local key = ssl.parse_pem_priv_key([[{shown.key_pem}]]) s = connect() "
+        "show(s:setclientcert(key, cert)) show(s:setclientcert(cert, cert)) "
+        "show(s:setclientcert(1LL, 2ULL)) show(s:settrustedstore(key)) "
+        "local session = s:sslhandshake(cert) show(session) show(s:sslhandshake(key) == session) "
+        "show(ssl.ssl_session_reused(session)) show(ssl.ssl_session_reused(1))"
+    )
+    assert lines[:4] == [
+        "nil|bad cert arg: cdata expected, got cdata",
+        "nil|bad pkey arg: cdata expected, got cdata",
+        "nil|bad cert arg: cdata expected, got cdata",
+        "nil|bad store arg: cdata expected, got cdata",
+    ]
+    assert lines[4] == "cdata"
+    assert lines[6:] == ["nil|bad ssl", "nil|bad ssl"]
