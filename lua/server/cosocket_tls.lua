@@ -110,7 +110,7 @@ local function session_of(stream)
         return nil
     end
     log.debug("lua ssl save session: ", hex(session))
-    return gc(types.mark("session", session), free_session)
+    return gc(session, free_session)
 end
 
 local key_logs = {} -- open files, by path

@@ -6,24 +6,24 @@ local cast, istype, typeof = ffi.cast, ffi.istype, ffi.typeof
 local pairs, type = pairs, type
 
 ffi.cdef [[
-struct pygw_tls_chain; struct pygw_tls_key; struct pygw_tls_session;
-struct pygw_tls_connection; struct pygw_tls_context; struct pygw_tls_x509;
+struct pygw_tls_chain; struct pygw_tls_key; struct pygw_tls_connection;
+ struct pygw_tls_context; struct pygw_tls_x509;
 ]]
 
 local TYPES = {
-    chain = typeof("struct pygw_tls_chain *"), key = typeof("struct pygw_tls_key *"),
-    session = typeof("struct pygw_tls_session *"), connection = typeof("struct pygw_tls_connection *"),
+    chain = typeof("struct pygw_tls_chain *"), key = typeof("struct pygw_tls_key *"), connection = typeof("struct pygw_tls_connection *"),
     context = typeof("struct pygw_tls_context *"), x509 = typeof("struct pygw_tls_x509 *"),
 }
 
 local _M = {}
 
--- A pointer as one of that kind ("chain", "key", "session", "connection", "context", "x509").
+-- A pointer as one of that kind ("chain", "key", "connection", "context", "x509").
 function _M.mark(kind, pointer)
     return cast(TYPES[kind], pointer)
 end
 
--- May value stand where an object of that kind is wanted?
+-- May value stand where an object of that kind is wanted: one of these, "session" (a void *, as it shows in
+-- ngx_lua) or "store"?
 function _M.fits(kind, value)
     if type(value) ~= "cdata" then
         return false
@@ -33,7 +33,10 @@ function _M.fits(kind, value)
             return name == kind
         end
     end
-    return istype("void *", value) or not istype("uint64_t", value) and not istype("int64_t", value)
+    if istype("void *", value) then
+        return kind == "session"
+    end
+    return not istype("uint64_t", value) and not istype("int64_t", value)
 end
 
 return _M
