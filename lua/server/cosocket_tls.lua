@@ -282,7 +282,7 @@ function _M.getsslsession(self)
         ssl.SSL_SESSION_free(session)
         return nil, "not resumable"
     end
-    return gc(types.mark("session", session), free_session)
+    return gc(session, free_session)
 end
 
 return _M

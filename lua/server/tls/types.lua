@@ -6,13 +6,14 @@ local cast, istype, typeof = ffi.cast, ffi.istype, ffi.typeof
 local pairs, type = pairs, type
 
 ffi.cdef [[
-struct pygw_tls_chain; struct pygw_tls_key; struct pygw_tls_connection;
- struct pygw_tls_context; struct pygw_tls_x509;
+struct pygw_tls_chain; struct pygw_tls_key; struct pygw_tls_connection; struct pygw_tls_context;
+struct pygw_tls_x509;
 ]]
 
 local TYPES = {
-    chain = typeof("struct pygw_tls_chain *"), key = typeof("struct pygw_tls_key *"), connection = typeof("struct pygw_tls_connection *"),
-    context = typeof("struct pygw_tls_context *"), x509 = typeof("struct pygw_tls_x509 *"),
+    chain = typeof("struct pygw_tls_chain *"), key = typeof("struct pygw_tls_key *"),
+    connection = typeof("struct pygw_tls_connection *"), context = typeof("struct pygw_tls_context *"),
+    x509 = typeof("struct pygw_tls_x509 *"),
 }
 
 local _M = {}
