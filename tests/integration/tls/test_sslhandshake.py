@@ -318,3 +318,38 @@ def test_an_object_of_another_kind_is_refused(run: Run, authority: Authority) ->
     ]
     assert lines[4] == "cdata"
     assert lines[6:] == ["nil|bad ssl", "nil|bad ssl"]
+
+
+STORE = """
+local ffi = require "ffi"
+ffi.cdef [[
+    typedef struct x509_store_st X509_STORE;
+    X509_STORE *X509_STORE_new(void);
+    void X509_STORE_free(X509_STORE *store);
+    int X509_STORE_load_locations(X509_STORE *store, const char *file, const char *path);
+]]
+local function store_of(path)
+    local store = ffi.gc(ffi.C.X509_STORE_new(), ffi.C.X509_STORE_free)
+    assert(ffi.C.X509_STORE_load_locations(store, path, nil) == 1)
+    return store
+end
+"""
+
+
+def test_a_store_is_trusted_for_one_handshake(
+    run: Run, authority: Authority, tmp_path: Path
+) -> None:
+    other = Authority(tmp_path, "another")
+    lines = run(
+        f"{STORE} require 'ngx.ssl' local ours = store_of('{authority.path}') "
+        f"local others = store_of('{other.path}') "
+        "local function shake() return s:sslhandshake(false, 'peer.test', true) end "
+        "s = connect() show(s:settrustedstore(ours)) show(shake()) show(s:settrustedstore(ours)) "
+        "s:close() show(s:settrustedstore(ours)) "
+        "s = connect() show(s:settrustedstore(others)) show(shake()) "
+        "s = connect() s:settrustedstore(ours) show(s:settrustedstore(nil)) show(shake())"
+    )
+    unknown = "nil|20: unable to get local issuer certificate"
+    done = "nil|ssl handshake already done; trusted store cannot be changed on an established "
+    done += "TLS connection"
+    assert lines == ["true", "true", done, "nil|closed", "true", unknown, "true", unknown]
