@@ -1,6 +1,7 @@
 """An authority and certificates of it; peers that speak TLS; servers that do."""
 
 import contextlib
+import shutil
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -11,6 +12,24 @@ from support.app_server import PATIENCE, AppServer, running_app
 from support.certificates import Authority, Certificate
 from support.http import Client
 from support.upstream import Conversation, Script, Upstream, running_upstream
+
+
+def _tool(name: str) -> str:
+    path = shutil.which(name)
+    if not path:
+        pytest.skip(f"no {name} here: install Debian's package {name}")
+    return path
+
+
+@pytest.fixture
+def openssl() -> str:
+    """The path of OpenSSL's command."""
+    return _tool("openssl")
+
+
+@pytest.fixture
+def curl() -> str:
+    return _tool("curl")
 
 
 @pytest.fixture(scope="session")

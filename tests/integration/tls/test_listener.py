@@ -200,11 +200,13 @@ def test_client_certificates(
     assert server.ask(context=with_client_certificate(authority, stranger)).status == foreign
 
 
-def test_openssl_s_client_and_curl(tls_server: Callable[..., Any], authority: Authority) -> None:
+def test_openssl_s_client_and_curl(
+    tls_server: Callable[..., Any], authority: Authority, openssl: str, curl: str
+) -> None:
     server = tls_server(HELLO)
     port = server.app.port
     done = subprocess.run(
-        ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", str(authority.path)]
+        [openssl, "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", str(authority.path)]
         + ["-servername", "peer.test", "-verify_return_error", "-quiet"],
         input=b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         capture_output=True,
@@ -213,7 +215,7 @@ def test_openssl_s_client_and_curl(tls_server: Callable[..., Any], authority: Au
     )
     assert b"hello" in done.stdout
     done = subprocess.run(
-        ["curl", "-s", "--cacert", str(authority.path), f"https://127.0.0.1:{port}/"],
+        [curl, "-s", "--cacert", str(authority.path), f"https://127.0.0.1:{port}/"],
         capture_output=True,
         timeout=PATIENCE,
         check=True,
@@ -270,10 +272,10 @@ def test_a_client_that_resets_ends_its_connection_alone(tls_server: Callable[...
         assert other.head().status == 200
 
 
-def test_renegotiation_is_refused(tls_server: Callable[..., Any], authority: Authority) -> None:
+def test_renegotiation_is_refused(tls_server: Callable[..., Any], openssl: str) -> None:
     server = tls_server(HELLO)
     done = subprocess.run(
-        ["openssl", "s_client", "-connect", f"127.0.0.1:{server.app.port}", "-tls1_2"],
+        [openssl, "s_client", "-connect", f"127.0.0.1:{server.app.port}", "-tls1_2"],
         input=b"R\n",
         capture_output=True,
         timeout=PATIENCE,

@@ -143,7 +143,7 @@ def test_answers_are_judged(
 
 
 def test_a_client_that_asks_gets_the_answer(
-    tls_server: Callable[..., Any], authority: Authority, leaf: Certificate
+    tls_server: Callable[..., Any], authority: Authority, leaf: Certificate, openssl: str
 ) -> None:
     stapled = answer(authority, leaf).hex()
     phase = f"""
@@ -157,7 +157,7 @@ def test_a_client_that_asks_gets_the_answer(
 
     def ask(*options: str) -> str:
         done = subprocess.run(
-            ["openssl", "s_client", "-connect", f"127.0.0.1:{server.app.port}", *options],
+            [openssl, "s_client", "-connect", f"127.0.0.1:{server.app.port}", *options],
             input=b"",
             capture_output=True,
             timeout=PATIENCE,

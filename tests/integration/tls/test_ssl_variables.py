@@ -74,9 +74,9 @@ def test_an_old_session_is_told(tls_server: Callable[..., Any], authority: Autho
     assert second == {"ssl_session_id": session.id.hex(), "ssl_session_reused": "r"}
 
 
-def by_openssl(path: Path, *options: str) -> str:
+def by_openssl(openssl: str, path: Path, *options: str) -> str:
     done = subprocess.run(
-        ["openssl", "x509", "-in", str(path), "-noout", *options],
+        [openssl, "x509", "-in", str(path), "-noout", *options],
         capture_output=True,
         text=True,
         check=True,
@@ -84,7 +84,9 @@ def by_openssl(path: Path, *options: str) -> str:
     return done.stdout.strip().split("=", 1)[1]
 
 
-def test_the_client_s_certificate(tls_server: Callable[..., Any], authority: Authority) -> None:
+def test_the_client_s_certificate(
+    tls_server: Callable[..., Any], authority: Authority, openssl: str
+) -> None:
     shown = authority.issue("client.test", common="client, a \u00fc")
     context = authority.client_context()
     context.load_cert_chain(shown.path, shown.key_path)
@@ -92,19 +94,19 @@ def test_the_client_s_certificate(tls_server: Callable[..., Any], authority: Aut
     with server.connect(context=context) as client:
         found = read(client, NAMES)
     path = shown.path
-    fingerprint = by_openssl(path, "-fingerprint", "-sha1").replace(":", "").lower()
+    fingerprint = by_openssl(openssl, path, "-fingerprint", "-sha1").replace(":", "").lower()
     assert found["ssl_client_verify"] == "SUCCESS"
     assert found["ssl_client_raw_cert"] == shown.pem
     assert found["ssl_client_cert"] == shown.pem.rstrip("\n").replace("\n", "\n\t")
     assert unquote(found["ssl_client_escaped_cert"] or "") == shown.pem
-    assert found["ssl_client_s_dn"] == by_openssl(path, "-subject", "-nameopt", "RFC2253")
+    assert found["ssl_client_s_dn"] == by_openssl(openssl, path, "-subject", "-nameopt", "RFC2253")
     assert found["ssl_client_i_dn"] == "CN=test authority"
     assert found["ssl_client_i_dn_legacy"] == "/CN=test authority"
     assert (found["ssl_client_s_dn_legacy"] or "").startswith("/CN=client, a ")
-    assert found["ssl_client_serial"] == by_openssl(path, "-serial")
+    assert found["ssl_client_serial"] == by_openssl(openssl, path, "-serial")
     assert found["ssl_client_fingerprint"] == fingerprint
-    assert found["ssl_client_v_start"] == by_openssl(path, "-startdate")
-    assert found["ssl_client_v_end"] == by_openssl(path, "-enddate")
+    assert found["ssl_client_v_start"] == by_openssl(openssl, path, "-startdate")
+    assert found["ssl_client_v_end"] == by_openssl(openssl, path, "-enddate")
     assert found["ssl_client_v_remain"] in ("28", "29")
 
 

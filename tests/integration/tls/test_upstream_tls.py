@@ -1,12 +1,17 @@
 """Proxying to upstreams over TLS: names, verification, client certificates, reuse, failures."""
 
+import os
+import socket
 import ssl
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.app_server import AppServer
 from support.certificates import Authority, Certificate
+from support.nginx import find_nginx
 from support.upstream import Conversation, Upstream, answer_with
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -247,6 +252,60 @@ def test_a_failed_handshake_leads_to_the_next_peer(
         proxy = {{ scheme = "https" }},
     }}""")
     assert server.ask().text == "hello"
+
+
+NGINX = """
+daemon off; worker_processes 1; pid {prefix}/pid; error_log stderr; events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {prefix}/body; proxy_temp_path {prefix}/proxy;
+    fastcgi_temp_path {prefix}/f; uwsgi_temp_path {prefix}/u; scgi_temp_path {prefix}/s;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {certificate.path}; ssl_certificate_key {certificate.key_path};
+        ssl_protocols TLSv1.2 TLSv1.3; ssl_verify_client on;
+        ssl_client_certificate {authority.path};
+        location / {{
+            return 200 "$ssl_server_name $ssl_client_s_dn $ssl_session_reused $connection_requests";
+        }}
+    }}
+}}"""
+
+
+@pytest.fixture
+def nginx(tmp_path: Path, authority: Authority, certificate: Certificate) -> Iterator[int]:
+    """The port of an nginx over TLS that wants a client certificate and tells what it sees."""
+    command = find_nginx()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        config = tmp_path / "nginx.conf"
+        config.write_text(
+            NGINX.format(prefix=tmp_path, port=port, certificate=certificate, authority=authority)
+        )
+        process = subprocess.Popen(
+            [command, "-p", str(tmp_path), "-e", "stderr", "-c", str(config)],
+            pass_fds=[listener.fileno()],
+            env={**os.environ, "NGINX": f"{listener.fileno()};"},
+        )
+        yield port
+        process.terminate()
+        process.wait()
+
+
+def test_nginx_is_an_upstream(
+    app_server: Callable[..., AppServer], nginx: int, authority: Authority
+) -> None:
+    shown = authority.issue("client.test")
+    server = app_server(
+        app(
+            nginx,
+            f'ssl_verify = true, ssl_trusted_certificate = "{authority.path}", '
+            f'ssl_certificate = "{shown.path}", ssl_certificate_key = "{shown.key_path}", '
+            'ssl_server_name = true, ssl_name = "peer.test"',
+        )
+    )
+    assert server.ask().text == "peer.test CN=client.test . 1"
+    assert server.ask().text == "peer.test CN=client.test . 2"
 
 
 def test_a_client_that_goes_away_ends_the_handshake(
