@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import gevent
 from gevent.event import Event as Flag
+from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 
 from pygw.config import inotify
@@ -201,13 +202,15 @@ class _Lane:
     def __init__(self, path: str, history: int) -> None:
         self._path = path
         self._pool: Any = ThreadPool(1)
+        self._turn = BoundedSemaphore()  # whoever waits for the pool itself is not told of its end
         self.database = self.run(Database, path, history)
 
     def run(self, function: Callable[..., _T], *args: Any) -> _T:
         """Run function(*args) in the thread while this greenlet waits. Raises StoreError."""
-        if self._pool is None:
-            raise StoreUnavailable("the store was closed")
-        result, error = self._pool.apply(_caught, (function, args))
+        with self._turn:
+            if self._pool is None:
+                raise StoreUnavailable("the store was closed")
+            result, error = self._pool.apply(_caught, (function, args))
         if isinstance(error, sqlite3.OperationalError):
             raise StoreUnavailable(f"{self._path}: {error}") from error
         if isinstance(error, (sqlite3.Error, StoreError)):
@@ -217,9 +220,10 @@ class _Lane:
         return result  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        self.run(self.database.close)
-        pool, self._pool = self._pool, None
-        pool.kill()
+        with self._turn:
+            pool, self._pool = self._pool, None
+            pool.apply(_caught, (self.database.close, ()))
+            pool.kill()
 
 
 def _caught(function: Callable[..., _T], args: tuple[Any, ...]) -> Any:

@@ -233,3 +233,22 @@ def test_a_closed_store_refuses_calls_and_leaves_no_descriptor(path: Path) -> No
     with pytest.raises(StoreUnavailable, match="closed"):
         store.get(b"/k")
     assert set(os.listdir("/proc/self/fd")) <= before
+
+
+def test_whoever_waits_for_a_store_that_closes_is_told(path: Path) -> None:
+    store = EmbeddedStore(path)
+    outcomes: list[str] = []
+
+    def read() -> None:
+        try:
+            store.get(b"/x")
+            outcomes.append("read")
+        except StoreUnavailable as error:
+            outcomes.append(str(error))
+
+    readers = [gevent.spawn(read) for _ in range(20)]
+    gevent.sleep(0)  # every reader has asked, and none has its answer
+    store.close()
+    gevent.joinall(readers, timeout=WAIT, raise_error=True)
+    assert len(outcomes) == len(readers)
+    assert "the store was closed" in outcomes
