@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 
 import gevent
 from gevent.event import Event as Flag
-from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 
 from pygw.config import inotify
@@ -202,15 +201,21 @@ class _Lane:
     def __init__(self, path: str, history: int) -> None:
         self._path = path
         self._pool: Any = ThreadPool(1)
-        self._turn = BoundedSemaphore()  # whoever waits for the pool itself is not told of its end
+        self._asked = 0  # greenlets that wait for the thread
+        self._idle = Flag()
+        self._closing = False
         self.database = self.run(Database, path, history)
 
     def run(self, function: Callable[..., _T], *args: Any) -> _T:
         """Run function(*args) in the thread while this greenlet waits. Raises StoreError."""
-        with self._turn:
-            if self._pool is None:
-                raise StoreUnavailable("the store was closed")
+        if self._closing:
+            raise StoreUnavailable("the store was closed")
+        self._asked += 1
+        try:
             result, error = self._pool.apply(_caught, (function, args))
+        finally:
+            self._asked -= 1
+            self._idle.set()
         if isinstance(error, sqlite3.OperationalError):
             raise StoreUnavailable(f"{self._path}: {error}") from error
         if isinstance(error, (sqlite3.Error, StoreError)):
@@ -220,10 +225,13 @@ class _Lane:
         return result  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        with self._turn:
-            pool, self._pool = self._pool, None
-            pool.apply(_caught, (self.database.close, ()))
-            pool.kill()
+        """Answer whoever has asked, then end: a killed pool would leave them waiting for ever."""
+        self._closing = True
+        while self._asked:
+            self._idle.clear()
+            self._idle.wait()
+        self._pool.apply(_caught, (self.database.close, ()))
+        self._pool.kill()
 
 
 def _caught(function: Callable[..., _T], args: tuple[Any, ...]) -> Any:
