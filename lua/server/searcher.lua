@@ -3,10 +3,12 @@
 -- DIR/apisix/plugins/NAME.lua, so that an APISIX checkout is one, or as DIR/NAME.lua), and last among ours;
 -- the runtime's own modules (ngx.*, resty.core.*, server.*) are always ours: those of an OpenResty tree
 -- on the user's path speak to nginx's C functions, which are not here.
+-- Plugins, and what is on the user's path, are loaded through server.modules, which can load them again.
 local searchpath = package.searchpath
-local match, gsub, sub = string.match, string.gsub, string.sub
+local match, gsub = string.match, string.gsub
 local concat, insert = table.concat, table.insert
-local loadfile, error, ipairs = loadfile, error, ipairs
+local assert, ipairs, loadfile = assert, ipairs, loadfile
+local modules = require "server.modules"
 
 local TEMPLATES = { "/apisix/plugins/?.lua", "/apisix/plugins/?/init.lua", "/?.lua", "/?/init.lua" }
 
@@ -20,14 +22,6 @@ local function path_of(directories)
     return concat(templates, ";")
 end
 
-local function load_from(file, name)
-    local chunk, err = loadfile(file)
-    if not chunk then
-        error("error loading module '" .. name .. "' from file '" .. file .. "':\n\t" .. sub(err, 1, 500), 0)
-    end
-    return chunk
-end
-
 local RUNTIME = { "^ngx%.", "^resty%.core$", "^resty%.core%.", "^server%." }
 
 local function of_runtime(name)
@@ -39,27 +33,38 @@ local function of_runtime(name)
     return false
 end
 
--- Install it. extra_path: package.path templates that win; our_path: those of our own modules;
--- directories: of plugins, in order; the last is ours.
-return function(extra_path, our_path, directories)
-    local plugin_path = path_of(directories)
-    insert(package.loaders, 2, function(name)
+local function find_ours(our_path)
+    return function(name)
         local file = of_runtime(name) and searchpath(name, our_path)
-        return file and load_from(file, name)
-    end)
-    insert(package.loaders, 3, function(name)
+        return file and assert(loadfile(file))
+    end
+end
+
+local function find_users(extra_path)
+    return function(name)
+        local file, tried = searchpath(name, extra_path)
+        return file and modules.load(name, file) or tried
+    end
+end
+
+local function find_plugin(directories)
+    local path = path_of(directories)
+    return function(name)
         local plugin = match(name, "^apisix%.plugins%.(.+)$")
         if not plugin then
             return nil
         end
-        local file, tried = searchpath(name, extra_path)
-        if not file then
-            local more
-            file, more = searchpath(plugin, plugin_path)
-            if not file then
-                return tried .. more
-            end
-        end
-        return load_from(file, name)
-    end)
+        local file, tried = searchpath(plugin, path)
+        return file and modules.load(name, file) or tried
+    end
+end
+
+-- Install it. extra_path: package.path templates that win; our_path: those of our own modules;
+-- directories: of plugins, in order; the last is ours.
+return function(extra_path, our_path, directories)
+    _G.require = modules.require
+    local loaders = package.loaders
+    insert(loaders, 2, find_ours(our_path))
+    insert(loaders, 3, find_users(extra_path))
+    insert(loaders, 4, find_plugin(directories))
 end

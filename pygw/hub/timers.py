@@ -92,12 +92,15 @@ class TimerHub(Protocol):
 class _NgxTimer:
     """One call of ngx.timer.at/every. interval: seconds, 0 for `at`. node: None while posted."""
 
-    __slots__ = ("callback", "dropped", "interval", "node")
+    __slots__ = ("callback", "dropped", "interval", "name", "node")
 
-    def __init__(self, callback: NgxCallback, interval: float, dropped: Callback) -> None:
+    def __init__(
+        self, callback: NgxCallback, interval: float, dropped: Callback, name: object
+    ) -> None:
         self.callback = callback
         self.interval = interval
         self.dropped = dropped
+        self.name = name
         self.node: TimerNode | None = None
 
 
@@ -128,20 +131,30 @@ class NgxTimers:
         timers are running then. Returns None, or the error: "process exiting" (non-zero delay
         after `shutdown`) or "too many pending timers". Mirrors ngx.timer.at of ngx_lua.
         """
-        return self._add(_milliseconds(delay), callback, dropped, every=False)
+        return self._add(_milliseconds(delay), callback, dropped, None, every=False)
 
     def every(
-        self, delay: float, callback: NgxCallback, dropped: Callback = _nothing
+        self,
+        delay: float,
+        callback: NgxCallback,
+        dropped: Callback = _nothing,
+        name: object = None,
     ) -> str | None:
         """Run `callback` every `delay` seconds until `shutdown`, the run before over or not.
 
-        Arguments and returns as `at`; raises ValueError when the delay is under a millisecond.
+        name: what `end` knows it by. Other arguments and returns as `at`; raises ValueError when
+        the delay is under a millisecond.
         Mirrors ngx.timer.every of ngx_lua.
         """
         seconds = _milliseconds(delay)
         if seconds == 0:
             raise ValueError("delay cannot be zero")
-        return self._add(seconds, callback, dropped, every=True)
+        return self._add(seconds, callback, dropped, name, every=True)
+
+    def end(self, name: object) -> None:
+        """End the `every` timer of that name: it runs once more, at once, with premature=True."""
+        for timer in [timer for timer in self._waiting if timer.name == name]:
+            self._expire(timer)
 
     def shutdown(self) -> None:
         """The worker exits: run every waiting timer once, as soon as may be, with premature=True.
@@ -151,21 +164,31 @@ class NgxTimers:
         if self._exiting:
             return
         self._exiting = True
-        waiting = [(timer.node, timer) for timer in self._waiting if timer.node is not None]
-        waiting.sort(key=lambda pair: pair[0].key)
-        self._waiting.clear()
-        for node, timer in waiting:
-            self._hub.cancel(node)
-            self._hub.post(partial(self._fire, timer, True))
+        for timer in sorted(self._waiting, key=lambda timer: timer.node.key if timer.node else 0):
+            self._expire(timer)
+
+    def _expire(self, timer: _NgxTimer) -> None:
+        """Run a waiting timer a last time, as soon as may be."""
+        timer.interval = 0.0
+        self._waiting.discard(timer)
+        if timer.node is not None:
+            self._hub.cancel(timer.node)
+        self._hub.post(partial(self._fire, timer, True))
 
     def _add(
-        self, delay: float, callback: NgxCallback, dropped: Callback, *, every: bool
+        self,
+        delay: float,
+        callback: NgxCallback,
+        dropped: Callback,
+        name: object,
+        *,
+        every: bool,
     ) -> str | None:
         if self._exiting and delay > 0:
             return "process exiting"
         if self.pending_count >= self.max_pending:
             return "too many pending timers"
-        self._arm(_NgxTimer(callback, delay if every else 0.0, dropped), delay)
+        self._arm(_NgxTimer(callback, delay if every else 0.0, dropped, name), delay)
         return None
 
     def _arm(self, timer: _NgxTimer, delay: float) -> None:

@@ -58,6 +58,7 @@ class Bridge:
             "update_time": hub.clock.update,
             "timer_at": self._timer_at,
             "timer_every": self._timer_every,
+            "timer_end": timers.end,
             "timer_limits": self._timer_limits,
             "timer_done": self._timer_done,
             "timer_pending": lambda: timers.pending_count,
@@ -132,7 +133,7 @@ class Bridge:
 
     def _timer_every(self, delay: float, timer_id: int) -> str | None:
         run = partial(self._run_timer, timer_id, True)
-        return self._timers.every(delay, run, partial(self._drop_timer, timer_id, True))
+        return self._timers.every(delay, run, partial(self._drop_timer, timer_id, True), timer_id)
 
     def _timer_limits(self, max_pending: int | None, max_running: int | None) -> None:
         timers = self._timers

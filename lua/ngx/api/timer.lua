@@ -5,12 +5,13 @@ local bridge = require "server.bridge"
 local current = require "server.current"
 local errors = require "server.errors"
 local log = require "server.log"
+local modules = require "server.modules"
 local serial = require "server.serial"
 local check = require("server.restrictions").check
 local settings = require "server.settings"
 local task = require "server.task"
 
-local error, type, select, unpack, tonumber = error, type, select, unpack, tonumber
+local error, pairs, type, select, unpack, tonumber = error, pairs, type, select, unpack, tonumber
 local getinfo = debug.getinfo
 local min = math.min
 
@@ -20,7 +21,9 @@ local FORBIDDEN = { exit_worker = true, init = true }
 
 local timer = {}
 
-local callbacks = {} -- id -> {fn, n, client_addr, listener, args…}; Python knows the timer by the id
+local callbacks = {} -- id -> {fn, n, again, client_addr, listener, args…}; Python knows the timer by the id
+local under_way = {} -- run id -> the request of one that runs
+local some_are_old = false -- whether code was ever replaced
 local NOBODY = {} -- in place of the request that sets a timer, where there is none
 local last_id = 0
 
@@ -34,6 +37,7 @@ local function on_done(self, ok, err)
     if request.processes then
         require("ngx.pipe").destroy_all(request)
     end
+    under_way[self.run_id] = nil
     bridge.call.timer_done(self.run_id)
 end
 
@@ -45,7 +49,9 @@ local function run(id, run_id, premature, again)
     local request = {
         phase = "timer", stage = "timer", connection = serial(),
         client_addr = entry.client_addr, listener = entry.listener, settings = entry.settings,
+        timer_fn = entry.fn, is_old = some_are_old and modules.is_old(entry.fn),
     }
+    under_way[run_id] = request
     local main = task.new(function()
         entry.fn(premature, unpack(entry, 1, entry.n))
         return require("server.light_threads").join_all(request)
@@ -103,8 +109,11 @@ local function create(call, n, delay, fn, ...)
     last_id = last_id + 1
     local id = last_id
     local r = current.request or NOBODY
+    if r.is_old and modules.is_old(fn) then
+        return nil, "process exiting"
+    end
     callbacks[id] = {
-        fn = fn, n = n - 2,
+        fn = fn, n = n - 2, again = again,
         client_addr = r.remote_addr or r.client_addr, listener = r.conn and r.conn.listener or r.listener,
         settings = r.settings, -- those of the location that made it, as nginx passes them on
         ...
@@ -136,6 +145,22 @@ function timer.every(...)
     return ok
 end
 
+-- Code was replaced (see server.modules): for the timers of the old one the worker exits. Those of every() run once
+-- more, prematurely; in one that runs, ngx.worker.exiting() is true from now on, and it can set no further one of the
+-- old code. What at() has promised still runs.
+local function end_old()
+    some_are_old = true
+    for id, entry in pairs(callbacks) do
+        if entry.again and modules.is_old(entry.fn) then
+            entry.again = false
+            bridge.call.timer_end(id)
+        end
+    end
+    for _, request in pairs(under_way) do
+        request.is_old = modules.is_old(request.timer_fn)
+    end
+end
+
 function timer.pending_count()
     return bridge.call.timer_pending()
 end
@@ -143,5 +168,7 @@ end
 function timer.running_count()
     return bridge.call.timer_running()
 end
+
+modules.when_replaced(end_old)
 
 return { timer = timer }

@@ -31,8 +31,10 @@ function worker.pids()
     return identity.process == "single" and { sysinfo.getpid() } or siblings()
 end
 
+-- Also true in a timer whose code was replaced by a newer one.
 function worker.exiting()
-    return identity.exiting
+    local r = current.request
+    return identity.exiting or r ~= nil and r.is_old == true
 end
 
 local config = {
