@@ -29,4 +29,5 @@ return {
     math = require "apisix.core.math",
     event = require "apisix.core.event",
     env = require "apisix.core.env",
+    data_encryption = require "apisix.core.data_encryption",
 }

@@ -2,6 +2,7 @@
 -- in apisix/plugin/. Mirrors apisix.plugin of APISIX, its stream half left out.
 local check = require "apisix.plugin.check"
 local core = require "apisix.core"
+local encryption = require "apisix.plugin.encryption"
 local globals = require "apisix.plugin.globals"
 local loader = require "apisix.plugin.loader"
 local merge = require "apisix.plugin.merge"
@@ -26,6 +27,10 @@ local _M = {
     add_source = loader.add_source,
     check_schema = check.check_schema,
     plugin_checker = check.plugin_checker,
+    enable_gde = encryption.enable_gde,
+    encrypt_conf = encryption.encrypt_conf,
+    decrypt_conf = encryption.decrypt_conf,
+    process_encrypt_field = encryption.process_encrypt_field,
     merge_service_route = merge.merge_service_route,
     merge_consumer_route = merge.merge_consumer_route,
     run_plugin = runner.run_plugin,

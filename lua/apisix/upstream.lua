@@ -1,6 +1,7 @@
 -- Owns /upstreams and the choice of the upstream of a request. Mirrors apisix.upstream.
 local core = require "apisix.core"
 local nodes = require "apisix.upstream.nodes"
+local ssl = require "apisix.ssl"
 
 local byte = string.byte
 local error = error
@@ -64,8 +65,6 @@ local function refuse_scheme(api_ctx)
     end
 end
 
-local chains, keys = core.lrucache.new({ ttl = 300, count = 512 }), core.lrucache.new({ ttl = 300, count = 512 })
-
 -- Have the request show the upstream's client certificate. Returns nothing, or a status and the reason.
 local function set_client_certificate(up_conf)
     local tls = up_conf.tls
@@ -74,13 +73,12 @@ local function set_client_certificate(up_conf)
     elseif not tls.client_cert or not tls.client_key then
         return UNAVAILABLE, "the upstream's client certificate is not supported: only client_cert and client_key are"
     end
-    local ssl = require("ngx.ssl")
-    local chain, err = chains(tls.client_cert, nil, ssl.parse_pem_cert, tls.client_cert)
+    local chain, err = ssl.fetch_cert(nil, tls.client_cert)
     if not chain then
         return UNAVAILABLE, "failed to parse the upstream's client_cert: " .. err
     end
     local key
-    key, err = keys(tls.client_key, nil, ssl.parse_pem_priv_key, tls.client_key)
+    key, err = ssl.fetch_pkey(nil, tls.client_key)
     if not key then
         return UNAVAILABLE, "failed to parse the upstream's client_key: " .. err
     end

@@ -17,6 +17,7 @@ from pygw.admin.catalogue import Catalogue
 from pygw.admin.handlers import NO_BODY, Handlers
 from pygw.admin.records import Records
 from pygw.admin.refusal import Refusal
+from pygw.admin.secrecy import Secrecy
 from pygw.config.model import Settings
 from pygw.config.store import Store, StoreError
 from pygw.vm.checker import Checker, CheckFailedError
@@ -56,7 +57,11 @@ class Api:
         self._checker = checker
         self._catalogue = Catalogue(checker)
         self._file = settings.yaml_path
-        self._handlers = Handlers(Records(store, settings.etcd.prefix), checker) if store else None
+        self._handlers: Handlers | None = None
+        if store:
+            secrecy = Secrecy(checker)
+            records = Records(store, settings.etcd.prefix, secrecy)
+            self._handlers = Handlers(records, checker, secrecy)
         self._methods: dict[str, Callable[..., tuple[int, Any]]] = {}
         if self._handlers:
             self._methods = {

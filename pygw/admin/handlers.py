@@ -15,6 +15,7 @@ from pygw.admin.listing import choose
 from pygw.admin.records import Record, Records
 from pygw.admin.refusal import KeyNotFound, Refusal
 from pygw.admin.resources import CONSUMERS, SECRETS
+from pygw.admin.secrecy import Secrecy
 from pygw.vm.checker import Checker
 
 Answer = tuple[int, dict[str, Any]]
@@ -29,8 +30,8 @@ _TIMES = ("create_time", "update_time")
 class Handlers:
     """GET, PUT, POST, PATCH and DELETE; each takes the address, the body's value and the query."""
 
-    def __init__(self, records: Records, checker: Checker) -> None:
-        self._records, self._checker = records, checker
+    def __init__(self, records: Records, checker: Checker, secrecy: Secrecy) -> None:
+        self._records, self._checker, self._secrecy = records, checker, secrecy
 
     def get(self, address: Address, body: Any, query: Query) -> Answer:
         """One item, or a list of them."""
@@ -48,6 +49,7 @@ class Handlers:
         document = _given(body)
         ttl = _ttl(query)
         address = self._checked(_identified(address, document), document)
+        document = self._sealed(address, document)
         for _ in range(_ATTEMPTS):
             owner = self._owner(address)
             if owner and not owner[1]:
@@ -67,6 +69,7 @@ class Handlers:
             raise Refusal(400, f"wrong {kind} id, do not need it")
         _forbid_times(document)
         address = self._checked(address, document)
+        document = self._sealed(address, document)
         for _ in range(_ATTEMPTS):
             item_id = f"{self._records.revision() + 1:020d}"  # as APISIX makes them
             target, value = address.with_id(item_id), _stamped({**document, "id": item_id}, {})
@@ -88,6 +91,7 @@ class Handlers:
             record = self._need(address)
             value = _patched(record.value, address.sub_path, body)
             self._checked(_identified(address, value, stamped=True), value)
+            value = self._sealed(address, value)
             if self._records.write(address.path, value, record.modified, ttl):
                 return 200, self._written(address, value)
         raise _contended()
@@ -118,6 +122,9 @@ class Handlers:
         if address.resource.name == "plugin_metadata":
             document["id"] = address.id
         return address
+
+    def _sealed(self, address: Address, document: dict[str, Any]) -> dict[str, Any]:
+        return self._secrecy.sealed(address.resource.name, address.id or "", document)
 
     def _need(self, address: Address) -> Record:
         record = self._records.get(address.path)

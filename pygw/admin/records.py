@@ -12,6 +12,7 @@ from typing import Any
 
 from pygw.admin import documents
 from pygw.admin.refusal import Refusal
+from pygw.admin.secrecy import Secrecy
 from pygw.config.store import Delete, KeyValue, Put, Store
 
 log = logging.getLogger(__name__)
@@ -38,10 +39,13 @@ class Record:
 
 
 class Records:
-    """The store seen as directories of documents, below the prefix of the configuration."""
+    """The store seen as directories of documents, below the prefix of the configuration.
 
-    def __init__(self, store: Store, prefix: str) -> None:
-        self._store, self._prefix = store, prefix
+    What is encrypted in the store is read plain; who writes has it encrypted first.
+    """
+
+    def __init__(self, store: Store, prefix: str, secrecy: Secrecy) -> None:
+        self._store, self._prefix, self._secrecy = store, prefix, secrecy
 
     def key(self, path: str) -> str:
         """The whole key of a path such as "routes/1"."""
@@ -135,5 +139,7 @@ class Records:
         value = documents.read(kv.value)
         if not isinstance(value, dict):
             raise ValueError("not a JSON object")
-        short = path.partition("/")[2] if item_id is None else item_id
+        directory, _, own = path.partition("/")
+        short = own if item_id is None else item_id
+        value = self._secrecy.opened(directory, short, value)
         return Record(short, self.key(path), value, kv.create_rev, kv.mod_rev)

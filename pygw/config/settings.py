@@ -39,7 +39,6 @@ BUILT_IN = "built-in defaults"
 _ABSENT: dict[KeyPath, str] = {
     ("apisix", "stream_proxy"): "TCP and UDP proxying is not available",
     ("apisix", "proxy_protocol"): "the PROXY protocol is not available",
-    ("apisix", "data_encryption", "enable_encrypt_fields"): "fields are stored as given",
     ("apisix", "tracing"): "there is no tracing of phases",
     ("nginx_config", "http", "enable_access_log"): "there is no access log",
     ("apisix", "lua_module_hook"): "module hooks are not available",

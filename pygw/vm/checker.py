@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 _APPLICATION = LUA_DIR / "apisix/admin/application.lua"
 
 
+# Where a text stands in a document (keys, and indices of arrays), and what to put there.
+Change = tuple[list[str | int], str]
+
+
 class CheckFailedError(Exception):
     """A plugin raised an error instead of judging; its traceback is in the error log."""
 
@@ -109,9 +113,27 @@ class Checker:
         plugins: dict[str, Any] = _read(self._ask("plugins"))
         return plugins
 
+    def has_secrecy(self) -> bool:
+        """Whether the configuration holds a key, so that secrets are encrypted in the store."""
+        return bool(self._ask("has_secrecy"))
+
+    def sealed(self, resource: str, item_id: str, document: bytes) -> list[Change]:
+        """What to change in a document that was checked, before it is stored."""
+        return self._changes("sealed", resource, item_id, document)
+
+    def opened(self, resource: str, item_id: str, document: bytes) -> list[Change]:
+        """What to change in a stored document to read it."""
+        return self._changes("opened", resource, item_id, document)
+
     def close(self) -> None:
         """Let go of the VM's descriptors. Again is harmless."""
         self._hub.stop()
+
+    def _changes(
+        self, operation: str, resource: str, item_id: str, document: bytes
+    ) -> list[Change]:
+        changes: list[Change] = _read(self._ask(operation, resource, item_id.encode(), document))
+        return changes
 
     def _ask(self, operation: str, *arguments: Any) -> Any:
         self._clock.update()

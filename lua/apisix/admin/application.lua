@@ -26,22 +26,26 @@ local function answering(what, fn)
     end
 end
 
+local function offer(what, functions)
+    for name, fn in pairs(functions) do
+        bridge.entries[name] = answering(what, fn)
+    end
+end
+
 local function init_worker()
     local plugin = require "apisix.plugin"
     plugin.add_source(require("server.python_plugins").list)
     plugin.load()
     local check = require "apisix.admin.check"
-    local entries = bridge.entries
-    entries.check = answering("checking a configuration", function(resource, id, text)
+    bridge.entries.check = answering("checking a configuration", function(resource, id, text)
         local conf, err = core.json.decode(text)
         if err then
             return err
         end
         return check(resource, id, conf)
     end)
-    for name, fn in pairs(require "apisix.admin.describe") do
-        entries[name] = answering("describing", fn)
-    end
+    offer("describing", require "apisix.admin.describe")
+    offer("encrypting or decrypting", require "apisix.admin.secrecy")
 end
 
 local function content()

@@ -1,6 +1,7 @@
 -- Owns the checking of plugin configurations against the plugins' own schemas, for every resource that
 -- carries plugins. Must never keep a configuration.
 local core = require "apisix.core"
+local encryption = require "apisix.plugin.encryption"
 local loader = require "apisix.plugin.loader"
 local meta_fields = require "apisix.plugin.meta"
 local plan = require "apisix.plugin.plan"
@@ -62,8 +63,8 @@ function _M.check_schema(plugins, schema_type, skip_unknown)
     return true
 end
 
--- The checker of resources that carry plugins. In a configuration file an unknown plugin is an error; in
--- a store shared with others it is theirs.
+-- The checker of resources that carry plugins; their secret fields are decrypted first. In a configuration file
+-- an unknown plugin is an error; in a store shared with others it is theirs.
 function _M.plugin_checker(item, schema_type)
     if not item.plugins then
         return true
@@ -71,13 +72,16 @@ function _M.plugin_checker(item, schema_type)
     if type(schema_type) ~= "number" then
         schema_type = nil -- as a checker it is called with the key
     end
+    encryption.each(item.plugins, encryption.decrypt_conf, schema_type)
     local from_file = core.config.type == "yaml" or core.config.type == "json"
     return _M.check_schema(item.plugins, schema_type, not from_file)
 end
 
 -- The checker of /plugin_metadata: what belongs to a plugin that is not loaded has no effect anyway.
 function _M.check_metadata(value, key)
-    return check_one(match(key, "[^/]+$"), value, core.schema.TYPE_METADATA, "ignore")
+    local name = match(key, "[^/]+$")
+    encryption.each({ [name] = value }, encryption.decrypt_conf, core.schema.TYPE_METADATA)
+    return check_one(name, value, core.schema.TYPE_METADATA, "ignore")
 end
 
 return _M
