@@ -96,11 +96,11 @@ function _M.flush(...)
         return nil, err
     elseif r.http10_buffered then
         return nil, "buffering"
-    elseif not r.header_sent or r.body_bytes_sent == 0 and not wait then
+    elseif not r.header_sent or r.body_bytes_sent == 0 and not wait and not r.extras then
         return nil, "nothing to flush"
     end
     local ok
-    ok, err = output.flush(r)
+    ok, err = output.flush_all(r)
     if not ok then
         return nil, err
     end

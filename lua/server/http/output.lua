@@ -1,5 +1,6 @@
 -- Owns the way of a response to the client: header filter, body filter, framing. Small pieces are
 -- gathered, as nginx postpones them, and go out with one send (server.http.sender).
+local body_filter = require "server.http.body_filter"
 local buffer = require "string.buffer"
 local conditional = require "server.http.conditional"
 local exit_request = require "server.exit"
@@ -11,13 +12,13 @@ local sender = require "server.http.sender"
 local status = require "server.http.status"
 
 local ffi_string = ffi.string
+local filter = body_filter.run
 local flush = sender.flush
 local run_phase = phases.run
 local tostring, ipairs = tostring, ipairs
 local sub = string.sub
 
 local SMALLEST_HEAD = 100 -- bytes
-local ERROR = -1 -- ngx.ERROR
 local COPY_MAX = 16384 -- a piece up to this size is copied behind the head and goes with it
 local KEEP_MAX = 65536 -- bytes; who sent more gives its buffer's memory back
 
@@ -131,24 +132,15 @@ function _M.send_headers(r)
         return exit_in_filter(r)
     end
     r.body_filtered = r.location.body_filter ~= nil and not r.skip_body_filter
+    if r.extras and r.extras.gzip then
+        require("server.http.gzip").start(r)
+    end
     head.write(r)
     if page then
         _M.write(r, page, true)
     elseif r.settings.postpone_output < SMALLEST_HEAD then
         flush(r)
     end
-end
-
-local function filter(r, chunk, last)
-    r.arg1, r.arg2 = chunk, last
-    if run_phase(r, "body_filter") == ERROR then
-        return exit_request(ERROR, require("server.http.handler").break_off)
-    elseif last then
-        r.end_hidden = not r.arg2
-    elseif r.arg2 then
-        r.ended = "by the filter" -- it cut the body here; the application does not notice
-    end
-    return r.arg1
 end
 
 -- Send a piece of the body (a string). last: nothing follows it. Returns true, or nil and why not.
@@ -175,7 +167,11 @@ end
 -- Send a piece of the body where it lies: size bytes at pointer. Returns true, or nil and why not.
 function _M.forward(r, pointer, size, last)
     if r.body_filtered then
-        return _M.write(r, ffi_string(pointer, size), last)
+        local ok, err = _M.write(r, ffi_string(pointer, size), last)
+        if ok and r.extras and not last then
+            return _M.flush_stream(r)
+        end
+        return ok, err
     end
     if last then
         r.ended = true
@@ -206,6 +202,21 @@ function _M.forward(r, pointer, size, last)
         return nil, err
     end
     return sender.send(r, pointer, size)
+end
+
+-- Send what is gathered, in the compressor too. Returns as flush does.
+function _M.flush_all(r)
+    local extras = r.extras
+    if extras and extras.encoder and not r.ended then
+        frame(r, extras.encoder:flush())
+    end
+    return flush(r)
+end
+
+-- Send what a piece of an upstream's response has come to, unless that is of a known length: then it can wait.
+function _M.flush_stream(r)
+    local encoder = r.extras.encoder
+    return not (encoder and encoder.streams) or _M.flush_all(r)
 end
 
 -- Hold a piece of the body back until all of it is known, for a client of HTTP/1.0, which has no chunks. From

@@ -50,8 +50,26 @@ local function reset(r)
     -- where it is: r.server, r.location and r.settings stand until the next one's are known
     r.internal, r.turns, r.captures, r.moved_to = false, 0, nil, nil
     r.error_page, r.status_held, r.pending, r.failures = false, false, 0, 0
+    if r.extras then
+        r.extras, r.remote_addr, r.remote_port = nil, r.conn.remote_addr, r.conn.remote_port
+    end
 end
 _M.reset = reset
+
+-- What few requests have, made when one has it: `extras`, nil or a table of
+--   gzip {level}, encoder, ratio        of server.http.gzip
+--   peer_addr, peer_port                who sent it, where remote_addr is whom it was sent for
+--   max_body                            instead of the setting client_max_body_size
+--   mirrored, buffered                  it is mirrored; its body is read before an upstream is asked
+--   cache, cache_status                 of server.http.cache
+function _M.extras_of(r)
+    local extras = r.extras
+    if not extras then
+        extras = {}
+        r.extras = extras
+    end
+    return extras
+end
 
 local function make(conn, stream, out)
     local r = new_tab(0, SLOTS)
@@ -78,7 +96,8 @@ function _M.new(conn)
 end
 
 -- What a subrequest has from its parent.
-local INHERITED = { "main", "server", "http_minor", "host", "host_header", "nominated", "request_uri", "head_size" }
+local INHERITED = { "main", "server", "http_minor", "host", "host_header", "nominated", "request_uri", "head_size",
+    "remote_addr", "remote_port" }
 
 -- A subrequest of parent, a GET without a body. stream: where its output goes.
 function _M.of_parent(parent, stream)

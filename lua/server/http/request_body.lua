@@ -28,12 +28,19 @@ end
 
 _M.invite = before_first_byte
 
+-- How long r's body may be, in bytes; 0: any length.
+local function limit_of(r)
+    local extras = r.extras
+    return extras and extras.max_body or r.settings.client_max_body_size
+end
+_M.limit_of = limit_of
+
 -- The next piece of the body, as Body:next() gives it; "too large" when it passes client_max_body_size.
 function _M.next(r)
     before_first_byte(r)
-    local body, settings = r.body, r.settings
-    local p, n = body:next(settings.client_body_timeout)
-    local limit = settings.client_max_body_size
+    local body = r.body
+    local p, n = body:next(r.settings.client_body_timeout)
+    local limit = limit_of(r)
     if p and limit > 0 and body.received + n > limit then
         return nil, "too large"
     end
@@ -132,7 +139,7 @@ function _M.read(r)
     elseif body.done then -- it was discarded
         return true
     end
-    local limit, length = settings.client_max_body_size, r.content_length
+    local limit, length = limit_of(r), r.content_length
     if limit > 0 and length and length > limit then
         return nil, "too large"
     end

@@ -12,8 +12,14 @@ local get = {}
 
 function get.remote_addr(r) return r.remote_addr end
 function get.remote_port(r) return tostring(r.remote_port) end
-get.realip_remote_addr = get.remote_addr
-get.realip_remote_port = get.remote_port
+function get.realip_remote_addr(r)
+    local extras = r.main.extras
+    return extras and extras.peer_addr or r.remote_addr
+end
+function get.realip_remote_port(r)
+    local extras = r.main.extras
+    return tostring(extras and extras.peer_port or r.remote_port)
+end
 function get.binary_remote_addr(r) return sysinfo.binary_address(r.remote_addr) end
 function get.connection(r) return tostring(r.connection) end
 function get.connection_requests(r) return tostring(r.conn.requests) end

@@ -20,7 +20,7 @@ end
 function get.request_completion(r) return r.done and not r.truncated and not r.aborted and "OK" or "" end
 function get.request_time(r) return format("%.3f", clock.now() - r.start_time) end
 function get.limit_rate(r) return format("%d", r.limit_rate or 0) end
-function get.gzip_ratio() return nil end
+function get.gzip_ratio(r) return r.extras and r.extras.ratio end
 
 local UNITS = { [""] = 1, k = 1024, m = 1048576 }
 
