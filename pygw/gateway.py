@@ -15,6 +15,7 @@ from pygw.changes import Changes
 from pygw.config.bridge_calls import store_calls
 from pygw.config.choose import open_standalone, open_store
 from pygw.config.model import Settings
+from pygw.config.plugin_files import PluginFiles
 from pygw.hub.clock import Clock
 from pygw.pluginmanager import find_plugins, load_extensions, start_hooks, start_plugins
 from pygw.vm.python_plugins import PythonPlugins
@@ -51,6 +52,7 @@ class Gateway:
         self._changes = Changes(self.hooks.hook.pygw_config_change)
         self._store = None if app else open_store(settings)
         self._standalone = None if app else open_standalone(settings)
+        self._plugin_files = PluginFiles()
         calls, awaits = self._bridge_functions()
         self.worker = Worker(
             settings,
@@ -73,6 +75,7 @@ class Gateway:
         awaits: dict[str, Callable[..., Any]] = {}
         parts = [store_calls(self._store)] if self._store is not None else []
         parts += [self._standalone.calls()] if self._standalone is not None else []
+        parts.append(self._plugin_files.calls())
         for immediate, awaited in parts:
             calls.update(immediate)
             awaits.update(awaited)
@@ -115,10 +118,12 @@ class Gateway:
     def stop(self, graceful: bool) -> None:
         """Begin to stop; see Worker.stop."""
         self.worker.stop(graceful)
+        self._plugin_files.close()  # wakes the timer that waits for a change
         if self._standalone is not None:
             gevent.spawn(self._standalone.close)  # wakes the timer that waits for the file
 
     def _close(self) -> None:
+        self._plugin_files.close()
         if self._store is not None:
             self._store.close()
         if self._standalone is not None:

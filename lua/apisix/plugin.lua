@@ -7,6 +7,7 @@ local globals = require "apisix.plugin.globals"
 local loader = require "apisix.plugin.loader"
 local merge = require "apisix.plugin.merge"
 local plan = require "apisix.plugin.plan"
+local reload = require "apisix.plugin.reload"
 local runner = require "apisix.plugin.runner"
 local trace = require "apisix.plugin.trace"
 
@@ -158,6 +159,9 @@ end
 function _M.init_worker()
     trace.init_worker()
     _M.load()
+    reload.init_worker(function()
+        _M.load_times = loader.load_times
+    end)
     watch_plugins()
     _M.plugin_metadatas = new_config("/plugin_metadata", {
         automatic = true,

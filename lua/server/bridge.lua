@@ -17,7 +17,7 @@ local CALLS = {
     -- hub
     "add_io", "remove_io", "call_at", "cancel", "post_drain", "update_time",
     -- ngx.timer
-    "timer_at", "timer_every", "timer_limits", "timer_done", "timer_pending", "timer_running",
+    "timer_at", "timer_every", "timer_end", "timer_limits", "timer_done", "timer_pending", "timer_running",
     -- worker
     "local_conf", "started", "stopped", "want_agent", "quit",
     -- processes that Lua code starts
@@ -30,7 +30,7 @@ local CALLS = {
 local AWAITS = {
     "resolve", "run_worker_thread",
     "store_readdir", "store_get", "store_put", "store_put_if", "store_delete", "store_delete_prefix",
-    "store_watch_open", "store_watch_next", "store_server_version", "standalone_wait",
+    "store_watch_open", "store_watch_next", "store_server_version", "standalone_wait", "plugin_files_wait",
 }
 
 local _M = { call = {}, await = {} }

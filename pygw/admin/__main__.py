@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gevent.pywsgi import WSGIServer
 
     from pygw.admin.wsgi import Application
+    from pygw.config.plugin_files import PluginFiles
+    from pygw.vm.checker import Checker
 
 
 def main() -> None:
@@ -37,6 +39,7 @@ def serve(child: Child) -> None:
     from pygw.admin.api import Api
     from pygw.admin.wsgi import Application
     from pygw.config.choose import open_store
+    from pygw.config.plugin_files import PluginFiles
     from pygw.pluginmanager import find_plugins, load_extensions
     from pygw.vm.checker import Checker
 
@@ -51,15 +54,26 @@ def serve(child: Child) -> None:
     ]
     for server in servers:
         server.start()
+    files = PluginFiles()
+    if settings.watch_plugins:
+        gevent.spawn(_follow, files, checker)
     patience: AsyncResult = AsyncResult()
     gevent.signal_handler(signal.SIGTERM, patience.set, 0.0)
     gevent.signal_handler(signal.SIGQUIT, patience.set, settings.worker_shutdown_timeout)
     gevent.signal_handler(signal.SIGUSR1, child.log.reopen)
     child.ready()
     _stop(servers, application, patience.get())
+    files.close()
     if store is not None:
         store.close()
     checker.close()
+
+
+def _follow(files: PluginFiles, checker: Checker) -> None:
+    """Let the plugins' schemas be those of the files as they are now."""
+    version: int | None = 0
+    while not files.closed:
+        version = files.wait(checker.reload(), version or 0, 60) or version
 
 
 def _listener(fd: int) -> socket.socket:

@@ -92,6 +92,7 @@ def build(
         plugin_dirs=tuple((base / d).absolute() for d in tree.get("pygw.plugin_dirs", [])),
         python_plugins=tuple(tree.get("pygw.python_plugins", [])),
         strict_phases=tree.need("pygw.strict_phases"),
+        watch_plugins=tree.need("pygw.watch_plugins"),
         plugins=tuple(tree.get("plugins", [])),
         warnings=warnings,
     )

@@ -132,6 +132,7 @@ class Settings:
     plugin_dirs: tuple[Path, ...]
     python_plugins: tuple[str, ...]
     strict_phases: bool
+    watch_plugins: bool
     plugins: tuple[str, ...]
     warnings: tuple[str, ...] = field(default=(), compare=False)
 

@@ -198,6 +198,7 @@ PYGW = Table(
         "plugin_dirs": ListOf(c.string),
         "python_plugins": ListOf(c.string),
         "strict_phases": c.boolean,
+        "watch_plugins": c.boolean,
     },
     other=None,
 )

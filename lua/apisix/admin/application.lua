@@ -37,12 +37,17 @@ local function init_worker()
     plugin.add_source(require("server.python_plugins").list)
     plugin.load()
     local check = require "apisix.admin.check"
+    local reload = require "apisix.plugin.reload"
     bridge.entries.check = answering("checking a configuration", function(resource, id, text)
         local conf, err = core.json.decode(text)
         if err then
             return err
         end
         return check(resource, id, conf)
+    end)
+    bridge.entries.reload = answering("reloading plugins", function()
+        reload.run()
+        return reload.directories()
     end)
     offer("describing", require "apisix.admin.describe")
     offer("encrypting or decrypting", require "apisix.admin.secrecy")

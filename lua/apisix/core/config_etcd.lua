@@ -12,7 +12,9 @@ local report_status = require "apisix.core.config_etcd.status"
 local try_read_attr = require("apisix.core.table").try_read_attr
 
 local ngx_timer_at = ngx.timer.at
+local ipairs = ipairs
 local setmetatable = setmetatable
+local str_sub = string.sub
 local tonumber = tonumber
 local tostring = tostring
 
@@ -122,6 +124,24 @@ function _M.getkey(self, key)
         return nil, err
     end
     return etcd.get_format(res, prefix .. key, true)
+end
+
+-- The directory's items as they are stored, before any default was filled in: an array of {key, value, modifiedIndex};
+-- or nil, err. Yields.
+function _M.read_stored(self)
+    return cycle.read(self)
+end
+
+-- Take over these of read_stored()'s items anew, through checks and filter, unless they have changed meanwhile.
+function _M.take_again(self, nodes)
+    local same = {}
+    for _, node in ipairs(nodes) do
+        local item = self:get(str_sub(node.key, #self.key + 2))
+        if item and item.modifiedIndex == node.modifiedIndex then
+            same[#same + 1] = node
+        end
+    end
+    apply.events(self, same)
 end
 
 -- Stop following the directory.

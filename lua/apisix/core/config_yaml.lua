@@ -145,6 +145,16 @@ function _M.get(self, id)
     return at and self.values[at] or nil
 end
 
+-- The items as the file has them, before any default was filled in: an array of {key, value, modifiedIndex}.
+function _M.read_stored(self)
+    return items.read_stored(self)
+end
+
+-- Take over these of read_stored()'s items anew, through checks and filter, unless they have changed meanwhile.
+function _M.take_again(self, nodes)
+    return items.take_again(self, nodes)
+end
+
 -- Leave the object as it is from now on.
 function _M.close(self)
     self.running = false

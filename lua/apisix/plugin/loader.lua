@@ -10,8 +10,10 @@ local ipairs = ipairs
 local loaded = package.loaded
 local pairs = pairs
 local pcall = pcall
+local remove = table.remove
 local require = require
 local sort = table.sort
+local tostring = tostring
 local type = type
 
 local PREFIX = "apisix.plugins."
@@ -21,6 +23,7 @@ local sources = {}
 local _M = {
     plugins = {},      -- array, by descending priority; the same table for ever
     plugins_hash = {}, -- name -> object; likewise
+    names = {},        -- those that load() was last asked for
     load_times = 0,    -- grows with every load: caches of anything made from plugins are keyed by it
 }
 
@@ -30,6 +33,7 @@ function _M.add_source(source)
     sources[#sources + 1] = source
 end
 
+-- Run its destroy(); a failure is logged.
 local function destroy(name, plugin)
     if type(plugin.destroy) ~= "function" then
         return
@@ -39,6 +43,8 @@ local function destroy(name, plugin)
         core.log.error("failed to destroy plugin [", name, "] err: ", err)
     end
 end
+
+_M.destroy = destroy
 
 local function unload_all()
     for name, plugin in pairs(_M.plugins_hash) do
@@ -93,21 +99,37 @@ local function plugin_attr(name)
 end
 _M.plugin_attr = plugin_attr
 
-local function adopt(name, plugin)
+-- Make a module's table the plugin of that name, not started yet. Returns true, or nil and what is wrong with it.
+function _M.prepare(name, plugin)
     local fault = find_fault(plugin)
     if not fault then
         local _
         _, fault = inject_meta(plugin.schema)
     end
     if fault then
-        core.log.error("invalid plugin [", name, "]", fault)
-        return
+        return nil, "invalid plugin [" .. name .. "]" .. fault
     end
     plugin.name = name
     plugin.attr = plugin_attr(name)
+    return true
+end
+
+-- Run its init(). Returns true, or nil and an error.
+function _M.start(plugin)
     local ok, err = pcall(start, plugin)
     if not ok then
-        core.log.error("failed to init plugin [", name, "] err: ", err)
+        return nil, "failed to init plugin [" .. plugin.name .. "] err: " .. tostring(err)
+    end
+    return true
+end
+
+local function adopt(name, plugin)
+    local ok, err = _M.prepare(name, plugin)
+    if ok then
+        ok, err = _M.start(plugin)
+    end
+    if not ok then
+        core.log.error(err)
         return
     end
     _M.plugins_hash[name] = plugin
@@ -134,11 +156,20 @@ local function forget_failures()
     end
 end
 
-local function load_module(name)
+-- The module's table, or nil and an error.
+function _M.read(name)
     local ok, plugin = pcall(require, PREFIX .. name)
     if not ok then
         forget_failures()
-        core.log.error("failed to load plugin [", name, "] err: ", plugin)
+        return nil, "failed to load plugin [" .. name .. "] err: " .. tostring(plugin)
+    end
+    return plugin
+end
+
+local function load_module(name)
+    local plugin, err = _M.read(name)
+    if err then
+        core.log.error(err)
         return
     end
     adopt(name, plugin)
@@ -151,10 +182,30 @@ local function runs_before(a, b)
     return a.priority > b.priority
 end
 
+local function publish()
+    sort(_M.plugins, runs_before)
+    _M.load_times = _M.load_times + 1
+    core.log.info("load plugin times: ", _M.load_times)
+end
+
+-- Put plugin, prepared and started, in the place of the one of its name, or among the others.
+function _M.replace(plugin)
+    local before = _M.plugins_hash[plugin.name]
+    for i = #_M.plugins, 1, -1 do
+        if _M.plugins[i] == before then
+            remove(_M.plugins, i)
+        end
+    end
+    _M.plugins_hash[plugin.name] = plugin
+    core.table.insert(_M.plugins, plugin)
+    publish()
+end
+
 -- Replace all plugins by those named (an array) and those of the sources. One that cannot be loaded is
 -- logged and left out.
 function _M.load(names)
     unload_all()
+    _M.names = names
     local extra = from_sources()
     for name, plugin in pairs(extra) do
         adopt(name, plugin)
@@ -166,9 +217,7 @@ function _M.load(names)
             load_module(name)
         end
     end
-    sort(_M.plugins, runs_before)
-    _M.load_times = _M.load_times + 1
-    core.log.info("load plugin times: ", _M.load_times)
+    publish()
 end
 
 -- Give every plugin its destroy().

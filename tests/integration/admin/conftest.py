@@ -119,7 +119,7 @@ StartGateway = Callable[..., Gateway]
 
 @pytest.fixture
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]:
-    """Start a gateway: start(deployment={…})."""
+    """Start a gateway: start(deployment={…}, config_changes={top level of config.yaml})."""
     yield from _starter(tmp_path_factory)
 
 
@@ -132,7 +132,11 @@ def module_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGate
 def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]:
     running_ones: list[Gateway] = []
 
-    def run(deployment: dict[str, Any] | None = None, **environment: str) -> Gateway:
+    def run(
+        deployment: dict[str, Any] | None = None,
+        config_changes: dict[str, Any] | None = None,
+        **environment: str,
+    ) -> Gateway:
         directory = tmp_path_factory.mktemp("gateway")
         admin = {
             "admin_listen": {"ip": "127.0.0.1", "port": 0},
@@ -150,6 +154,7 @@ def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]
                 "python_plugins": [str(PLUGINS / "t_hello.py")],
             },
             "deployment": {"admin": admin, **(deployment or {})},
+            **(config_changes or {}),
         }
         (directory / "config.yaml").write_text(yaml.safe_dump(config))
         process = subprocess.Popen(

@@ -338,7 +338,7 @@ def test_dev_mode_runs_one_worker(given: Any) -> None:
         (
             "pygw: {plugin_dir: [x]}",
             "config.yaml:1: pygw.plugin_dir: unknown key; known here: pid, plugin_dirs,"
-            " python_plugins, strict_phases",
+            " python_plugins, strict_phases, watch_plugins",
         ),
         (
             "apisix: {data_encryption: {keyring: [short]}}",

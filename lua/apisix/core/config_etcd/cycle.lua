@@ -50,19 +50,29 @@ local function say_once(write, text, ...)
     end
 end
 
-local function reload(self)
+-- Read the directory. Returns its nodes and the revision, or nil, err; yields.
+local function read(self)
     local prefix = self.single_item and self.key or self.key .. "/"
     local res, err = self.etcd_cli:readdir(prefix)
     if not res then
-        return false, err
+        return nil, err
     end
     res, err = etcd.get_format(res, prefix, true)
     if not res then
-        return false, err
+        return nil, err
     end
     local nodes = res.body.node and res.body.node.nodes or {}
     log.debug("readdir key: ", self.key, " res: ", json.delay_encode(nodes))
-    apply.full(self, nodes, res.headers["X-Etcd-Index"])
+    return nodes, res.headers["X-Etcd-Index"]
+end
+_M.read = read
+
+local function reload(self)
+    local nodes, index = read(self)
+    if not nodes then
+        return false, index
+    end
+    apply.full(self, nodes, index)
     report_status(true)
     return true
 end

@@ -11,6 +11,7 @@ local check_schema = require("apisix.core.schema").check
 
 local ipairs = ipairs
 local pairs = pairs
+local sub = string.sub
 local tostring = tostring
 local traceback = debug.traceback
 local type = type
@@ -142,6 +143,35 @@ function _M.apply(self, content, version)
         if values[hash[entry.id]] == entry.item then
             notify(self, entry.id, entry.item.value, 0)
             run_filter(self, entry.item)
+        end
+    end
+end
+
+-- See config_yaml.read_stored.
+function _M.read_stored(self)
+    local nodes = {}
+    for id, at in pairs(self.values_hash) do
+        local item = self.values[at]
+        nodes[#nodes + 1] = {
+            key = item.key, value = json.decode(self.texts[id]), modifiedIndex = item.modifiedIndex,
+        }
+    end
+    return nodes
+end
+
+-- See config_yaml.take_again.
+function _M.take_again(self, nodes)
+    local start = #self.key + 3
+    for _, node in ipairs(nodes) do
+        local id = sub(node.key, start)
+        local at = self.values_hash[id]
+        local item = at and self.values[at]
+        if item and item.modifiedIndex == node.modifiedIndex and is_valid(self, node) then
+            node.value.id = id
+            self.values[at] = node
+            self.conf_version = self.conf_version + 1
+            config_util.fire_all_clean_handlers(item)
+            run_filter(self, node)
         end
     end
 end
