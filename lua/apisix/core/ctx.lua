@@ -14,12 +14,14 @@ local ngx = ngx
 local ngx_var = ngx.var
 local error = error
 local find = string.find
+local gmatch = string.gmatch
 local gsub = string.gsub
 local ipairs = ipairs
 local lower = string.lower
 local rawset = rawset
 local setmetatable = setmetatable
 local sub = string.sub
+local tonumber = tonumber
 local type = type
 
 local MAX_RESOLVERS = 4096 -- names may be made from requests; those of configurations are fewer
@@ -107,6 +109,23 @@ local BUILT_IN = {
     method = function() return ngx.req.get_method() end,
     cookie = function() return ngx_var.http_cookie and cookie.new() or nil end,
 }
+
+-- The sum of "0.1, 0.2 : 0.3", what several upstreams took; nil where there is no number.
+local function sum(text)
+    local total = tonumber(text)
+    if total or not text then
+        return total
+    end
+    for token in gmatch(text, "[%d.]+") do
+        total = (total or 0) + (tonumber(token) or 0)
+    end
+    return total
+end
+
+-- These are numbers, as APISIX's own access to variables has them.
+for _, name in ipairs(names.NUMBERS) do
+    BUILT_IN[name] = function() return sum(ngx_var[name]) end
+end
 
 local function make_resolver(name)
     for _, entry in ipairs(PREFIXES) do

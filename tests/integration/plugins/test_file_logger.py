@@ -167,7 +167,7 @@ def test_a_format_of_variables_and_constants(gateway: Gateway, path: Path) -> No
     route = entry.pop("route")
     assert entry == {
         "host": "test.com",
-        "status": "200",
+        "status": 200,
         "arg": "v",
         "text": "plain",
         "number": 7,

@@ -21,4 +21,11 @@ local CTX_FIELDS = {
     "service_id", "service_name", "upstream_unresolved_host",
 }
 
-return { WRITTEN_THROUGH = WRITTEN_THROUGH, CTX_FIELDS = CTX_FIELDS }
+-- Variables of nginx that are numbers here, as they are where lua-var-nginx-module reads them; of several upstreams,
+-- the sum.
+local NUMBERS = {
+    "status", "request_time", "request_length", "bytes_sent",
+    "upstream_response_time", "upstream_header_time", "upstream_connect_time",
+}
+
+return { WRITTEN_THROUGH = WRITTEN_THROUGH, CTX_FIELDS = CTX_FIELDS, NUMBERS = NUMBERS }

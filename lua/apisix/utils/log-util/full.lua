@@ -4,29 +4,16 @@ local core = require "apisix.core"
 local VERSION = require("apisix.core.version").VERSION
 
 local ngx = ngx
-local gmatch = string.gmatch
 local now = ngx.now
 local start_time = ngx.req.start_time
-local tonumber = tonumber
 
 local _M = {}
-
--- The sum, in milliseconds, over all upstreams that were tried; nil when none has answered.
-local function upstream_ms(text)
-    local seconds = tonumber(text)
-    if seconds or not text then
-        return seconds and seconds * 1000
-    end
-    for token in gmatch(text, "[%d.]+") do
-        seconds = (seconds or 0) + (tonumber(token) or 0)
-    end
-    return seconds and seconds * 1000
-end
 
 -- In milliseconds: the whole time, the upstream's (or nil), and our own.
 function _M.latencies(ctx)
     local all = (now() - start_time()) * 1000
-    local upstream = upstream_ms(ctx.var.upstream_response_time)
+    local upstream = ctx.var.upstream_response_time
+    upstream = upstream and upstream * 1000
     local own = all - (upstream or 0)
     return all, upstream, own > 0 and own or 0 -- the two are not measured by one clock
 end
@@ -38,7 +25,7 @@ local function request_of(var, ctx)
         method = ngx.req.get_method(),
         headers = ctx.data_mask_headers or ngx.req.get_headers(),
         querystring = ngx.req.get_uri_args(),
-        size = tonumber(var.request_length),
+        size = var.request_length,
     }
 end
 
@@ -59,7 +46,7 @@ local function entry_of(ctx)
         response = {
             status = ngx.status,
             headers = ngx.resp.get_headers(),
-            size = tonumber(var.bytes_sent),
+            size = var.bytes_sent,
         },
         server = { hostname = core.utils.gethostname(), version = VERSION },
         upstream = var.upstream_addr,
