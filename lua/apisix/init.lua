@@ -15,6 +15,7 @@ local script = require "apisix.script"
 local secret = require "apisix.secret"
 local service = require "apisix.http.service"
 local timers = require "apisix.timers"
+local trace = require "apisix.plugin.trace"
 local trusted_addresses = require "apisix.utils.trusted-addresses"
 local upstream = require "apisix.upstream"
 
@@ -159,6 +160,9 @@ function _M.http_log_phase()
         return
     end
     common_phase("log")
+    if trace.enabled then
+        trace.stop(api_ctx)
+    end
     release(api_ctx)
 end
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -11,7 +12,16 @@ from typing import Any, NoReturn
 import click
 
 from pygw import __version__
-from pygw.cli.options import app_option, config_option, parse_listen, parse_workers, settings_from
+from pygw.cli.options import (
+    app_option,
+    config_option,
+    first_address,
+    parse_address,
+    parse_header,
+    parse_listen,
+    parse_workers,
+    settings_from,
+)
 from pygw.config.yamlfile import ConfigError
 
 
@@ -23,6 +33,7 @@ def main() -> None:
     pygw run -c config.yaml     serve, in the foreground
     pygw test -c config.yaml    check the configuration, start nothing
     pygw reload -c config.yaml  have a running gateway read it again
+    pygw trace GET /path        show what plugins do to a request
     """
 
 
@@ -80,6 +91,57 @@ def test(config: Path | None, app: str | None) -> None:
     if found:
         sys.exit(1)
     click.echo(f"pygw: {settings.source}: the configuration is good")
+
+
+@main.command()
+@config_option
+@click.option(
+    "-H",
+    "--header",
+    "headers",
+    metavar="'NAME: VALUE'",
+    multiple=True,
+    callback=parse_header,
+    help="A header field of the request; may be repeated.",
+)
+@click.option("-d", "--data", metavar="BODY", help="The body of the request.")
+@click.option(
+    "--address",
+    metavar="IP:PORT",
+    callback=parse_address,
+    help="Where the gateway listens [default: the first address of apisix.node_listen].",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the trace as JSON, not as a tree.")
+@click.argument("method")
+@click.argument("path")
+def trace(
+    config: Path | None,
+    headers: list[tuple[str, str]],
+    data: str | None,
+    address: tuple[str, int] | None,
+    as_json: bool,
+    method: str,
+    path: str,
+) -> None:
+    """Send one request to a running gateway and show what its plugins did.
+
+    A tree of the phases and plugins in the order of running, with the microseconds that each took
+    and what it changed. The gateway must run with apisix.enable_debug: true.
+    """
+    from pygw.cli.trace import Question, TraceError, ask, render
+
+    try:
+        settings = settings_from(config)
+        question = Question(method.upper(), path, headers, data.encode() if data else None)
+        target = address or first_address(settings)
+        found = ask(question, target, settings.pid_file.parent)
+    except (ConfigError, TraceError) as error:
+        _die(str(error))
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    for line in render(found):
+        click.echo(line)
 
 
 @main.command()

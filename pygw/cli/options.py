@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from pygw.config.settings import Settings, load
-from pygw.config.yamlfile import KeyPath
+from pygw.config.yamlfile import ConfigError, KeyPath
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -46,6 +46,36 @@ def parse_workers(
     if not value.isascii() or not value.isdigit() or int(value) < 1:
         raise click.BadParameter(f'"{value}" is neither "auto" nor a number of at least 1')
     return int(value)
+
+
+def parse_address(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, int] | None:
+    """Turn PORT, IP:PORT and [IPV6]:PORT into a host and a port."""
+    if value is None:
+        return None
+    entry = _listen_entry(value)
+    return ("127.0.0.1", entry) if isinstance(entry, int) else (entry["ip"], entry["port"])
+
+
+def parse_header(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> list[tuple[str, str]]:
+    """Turn "NAME: VALUE" into pairs."""
+    pairs = [value.partition(":") for value in values]
+    for name, colon, _ in pairs:
+        if not (name and colon):
+            raise click.BadParameter(f'"{name}": must be "NAME: VALUE"')
+    return [(name.strip(), value.strip()) for name, _, value in pairs]
+
+
+def first_address(settings: Settings) -> tuple[str, int]:
+    """Where plain HTTP reaches the gateway from this machine. Raises ConfigError."""
+    for listen in settings.listen:
+        if not listen.tls:
+            wildcard = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+            return wildcard.get(listen.ip, listen.ip), listen.port
+    raise ConfigError("no address of plain HTTP in apisix.node_listen", file=str(settings.source))
 
 
 def config_option(command: _Command) -> _Command:

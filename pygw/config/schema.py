@@ -72,6 +72,7 @@ APISIX = Table(
     {
         "node_listen": _listen,
         "enable_admin": c.boolean,
+        "enable_debug": c.boolean,
         "enable_dev_mode": c.boolean,
         "enable_ipv6": c.boolean,
         "enable_server_tokens": c.boolean,

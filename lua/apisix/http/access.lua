@@ -9,6 +9,7 @@ local plugin_config = require "apisix.plugin_config"
 local router = require "apisix.router"
 local script = require "apisix.script"
 local service = require "apisix.http.service"
+local trace = require "apisix.plugin.trace"
 local uri_options = require "apisix.http.uri"
 
 local ngx = ngx
@@ -31,6 +32,9 @@ local function new_ctx()
     ngx_ctx.api_ctx = api_ctx
     api_ctx.ngx_ctx = ngx_ctx
     set_vars_meta(api_ctx)
+    if trace.enabled then
+        trace.start(api_ctx)
+    end
     return api_ctx
 end
 

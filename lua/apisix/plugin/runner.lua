@@ -48,11 +48,15 @@ local function call(plugin, conf, ctx, phase, ...)
         run_pre_function(source, conf, ctx, name)
     end
     ctx._plugin_name = name
-    if trace.enabled then
-        trace.record(ctx, name, phase)
+    local tracing = trace.enabled
+    if tracing then
+        trace.begin(ctx, plugin, phase)
     end
     local ok, code, body = xpcall(plugin[phase], with_stack, conf, ctx, ...)
     ctx._plugin_name = nil
+    if tracing then
+        trace.finish(ctx, phase, ok, code)
+    end
     return ok, code, body
 end
 

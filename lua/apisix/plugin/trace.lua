@@ -1,6 +1,8 @@
--- Owns the list of plugin functions that a request ran, shown in the response header Apisix-Plugins when
--- config.yaml says `apisix.enable_debug: true`. Costs one field read when off.
+-- Owns the debug mode of requests, on when config.yaml says `apisix.enable_debug: true`: the response header
+-- Apisix-Plugins, and the whole trace (trace/record.lua) of a request that asks for one. Costs one field read when off.
 local core = require "apisix.core"
+local record = require "apisix.plugin.trace.record"
+local send = require "apisix.plugin.trace.send"
 
 local concat = table.concat
 local ngx = ngx
@@ -23,8 +25,8 @@ local function add(list, item)
     list[#list + 1] = item
 end
 
--- Note that the plugin runs. Once the header is sent it can only be logged.
-function _M.record(ctx, name, phase)
+-- Once the header is sent it can only be logged.
+local function note(ctx, name, phase)
     local list = ctx.debug_plugins
     if not list then
         list = {}
@@ -33,6 +35,33 @@ function _M.record(ctx, name, phase)
     add(list, name .. "#" .. phase)
     if ngx.headers_sent then
         core.log.warn("Apisix-Plugins: ", name, "#", phase)
+    end
+end
+
+-- A request begins.
+function _M.start(ctx)
+    record.start(ctx)
+end
+
+-- A plugin's phase begins.
+function _M.begin(ctx, plugin, phase)
+    note(ctx, plugin.name, phase)
+    if ctx.trace then
+        record.begin(ctx, plugin, phase)
+    end
+end
+
+-- It has returned code and body; not ok: code is the error.
+function _M.finish(ctx, phase, ok, code)
+    if ctx.trace then
+        record.finish(ctx, phase, ok, code)
+    end
+end
+
+-- The request is over.
+function _M.stop(ctx)
+    if ctx.trace then
+        send(record.report(ctx))
     end
 end
 
