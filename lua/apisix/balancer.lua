@@ -3,6 +3,7 @@
 -- Mirrors apisix.balancer.
 local balancer = require "ngx.balancer"
 local core = require "apisix.core"
+local health = require "apisix.upstream.health"
 local nodes = require "apisix.upstream.nodes"
 local priority_balancer = require "apisix.balancer.priority"
 
@@ -29,12 +30,12 @@ local function group_by_priority(list)
     return groups
 end
 
-local function create_picker(upstream)
+local function create_picker(upstream, checker)
     local ok, module = pcall(require, "apisix.balancer." .. upstream.type)
     if not ok then
         return nil, "invalid balancer type: " .. upstream.type .. ": " .. match(module, "^[^\n]*")
     end
-    local groups = group_by_priority(upstream.nodes)
+    local groups = group_by_priority(checker and health.usable_nodes(upstream, checker) or upstream.nodes)
     local priorities = groups._priority_index
     local picker, err
     if #priorities > 1 then
@@ -63,22 +64,60 @@ local function note(ctx, node)
     return node
 end
 
-local function pick_by_balancer(ctx, up_conf)
+-- A try has failed: the server is let go of, and what became of it is told.
+local function leave_server(ctx, up_conf)
     local picker = ctx.server_picker
-    local tries = (ctx.balancer_try_count or 0) + 1
-    ctx.balancer_try_count = tries
-    if picker and tries > 1 then
+    if picker and picker.after_balance then
+        picker.after_balance(ctx, #up_conf.nodes > 1) -- an only server is tried again
+    end
+    if ctx.up_checker then
+        health.report_failure(ctx, up_conf, balancer.get_last_failure())
+    end
+end
+
+-- The whole request has one picker.
+local function picker_of(ctx, up_conf, checker)
+    if ctx.server_picker then
+        return ctx.server_picker
+    end
+    local version = ctx.upstream_version
+    if checker and up_conf.type ~= "chash" then
+        return pickers(ctx.upstream_key, version .. "#" .. checker.status_ver, create_picker, up_conf, checker)
+    end
+    return pickers(ctx.upstream_key, version, create_picker, up_conf)
+end
+
+-- The ring of consistent hashing holds all servers, so that keys stay where they are; those unhealthy are
+-- passed over. Returns a server, or nil, err.
+local function get_server(ctx, up_conf, picker, checker)
+    local is_healthy = checker and up_conf.type == "chash" and health.status(ctx, up_conf, checker)
+    if not is_healthy then
+        return picker.get(ctx)
+    end
+    for _ = 1, #up_conf.nodes do
+        local server, err = picker.get(ctx)
+        if not server or is_healthy[server] then
+            return server, err
+        end
+        ctx.balancer_server = server
         picker.after_balance(ctx, true)
     end
-    local err
+    return nil, "all upstream servers tried"
+end
+
+local function pick_by_balancer(ctx, up_conf)
+    local tries = (ctx.balancer_try_count or 0) + 1
+    ctx.balancer_try_count = tries
+    if tries > 1 then
+        leave_server(ctx, up_conf)
+    end
+    local checker = ctx.up_checker
+    local picker, err = picker_of(ctx, up_conf, checker)
     if not picker then
-        picker, err = pickers(ctx.upstream_key, ctx.upstream_version, create_picker, up_conf)
-        if not picker then
-            return nil, "failed to fetch server picker: " .. err
-        end
+        return nil, "failed to fetch server picker: " .. err
     end
     local server
-    server, err = picker.get(ctx)
+    server, err = get_server(ctx, up_conf, picker, checker)
     if not server then
         return nil, "failed to find valid upstream server, " .. (err or "no valid upstream node")
     end
@@ -92,7 +131,7 @@ end
 function _M.pick_server(_, ctx)
     local up_conf = ctx.upstream_conf
     local list = up_conf.nodes
-    if #list == 1 then
+    if #list == 1 and up_conf.type ~= "least_conn" then -- that one counts what is in flight
         return note(ctx, list[1])
     end
     return pick_by_balancer(ctx, up_conf)
@@ -172,8 +211,11 @@ function _M.run(route, ctx, run_plugins)
     ctx.proxy_passed = true
 end
 
--- The request is over: release the server that it held.
+-- The request is over: release the server that it held, and tell its health.
 function _M.release(ctx)
+    if ctx.up_checker then
+        health.report_status(ctx, ctx.upstream_conf, ngx.status)
+    end
     local picker = ctx.server_picker
     if picker and picker.after_balance then
         picker.after_balance(ctx, false)

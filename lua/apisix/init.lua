@@ -5,10 +5,12 @@ local balancer = require "apisix.balancer"
 local consumer = require "apisix.consumer"
 local consumer_group = require "apisix.consumer_group"
 local core = require "apisix.core"
+local discovery = require "apisix.discovery.init"
 local global_rules = require "apisix.global_rules"
 local http_upstream = require "apisix.http.upstream"
 local plugin = require "apisix.plugin"
 local plugin_config = require "apisix.plugin_config"
+local process = require "ngx.process"
 local response = require "apisix.http.response"
 local router = require "apisix.router"
 local script = require "apisix.script"
@@ -52,11 +54,15 @@ end)
 
 -- args: {dns_resolver = array of addresses}, optional.
 function _M.http_init(args)
+    local ok, err = process.enable_privileged_agent()
+    if not ok then
+        core.log.error("failed to enable the privileged agent: ", err)
+    end
     core.resolver.init_resolver(args)
     core.id.init()
     core.env.init()
     if core.config.init then
-        local ok, err = core.config.init()
+        ok, err = core.config.init()
         if not ok then
             core.log.error("failed to load the configuration: ", err)
         end
@@ -82,11 +88,19 @@ local function init_config()
     end
 end
 
+-- The text that is shown to Prometheus is put together by one process for all.
+local function start_exporter()
+    if plugin.get("prometheus") then
+        require("apisix.plugins.prometheus.exporter").init_exporter_timer()
+    end
+end
+
 function _M.http_init_worker()
     seed_random()
     core.lrucache.init_worker()
     timers.init_worker()
     init_config()
+    discovery.init_worker()
     plugin.add_source(require("server.python_plugins").list)
     plugin.init_worker()
     router.http_init_worker()
@@ -100,6 +114,7 @@ function _M.http_init_worker()
     trusted_addresses.init_worker()
     access.init_worker()
     response.init_worker()
+    start_exporter()
     if core.config.started then
         core.config.started()
     end

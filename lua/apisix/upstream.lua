@@ -1,5 +1,7 @@
 -- Owns /upstreams and the choice of the upstream of a request. Mirrors apisix.upstream.
 local core = require "apisix.core"
+local discovery = require "apisix.upstream.discovered"
+local healthcheck_manager = require "apisix.healthcheck_manager"
 local nodes = require "apisix.upstream.nodes"
 local ssl = require "apisix.ssl"
 
@@ -48,7 +50,10 @@ end
 
 local function refuse(up_conf)
     if up_conf.service_name then
-        return "discovery is uninitialized"
+        local err = discovery.fill(up_conf)
+        if err then
+            return err
+        end
     end
     if not up_conf.nodes or #up_conf.nodes == 0 then
         return "no valid upstream node"
@@ -112,6 +117,9 @@ function _M.set_by_route(_, api_ctx)
     api_ctx.upstream_conf = up_conf
     api_ctx.upstream_key = up_conf.resource_key or up_conf.resource_id
     api_ctx.upstream_version = up_conf.balancer_version
+    if up_conf.checks then
+        api_ctx.up_checker = healthcheck_manager.fetch_checker(up_conf.resource_key, up_conf.balancer_version, up_conf)
+    end
     if api_ctx.upstream_scheme == "https" then
         return set_client_certificate(up_conf)
     end
@@ -225,9 +233,6 @@ function _M.filter_upstream(value, parent)
         return
     end
     nodes.prepare(value, parent)
-    if value.checks then
-        core.log.warn("upstream of [", parent.key, "]: `checks` has no effect, there are no health checks")
-    end
 end
 
 -- Begin to watch /upstreams.
@@ -245,6 +250,7 @@ function _M.init_worker()
     if not upstreams then
         error("failed to create etcd instance for fetching upstream: " .. err)
     end
+    healthcheck_manager.init_worker()
 end
 
 return _M

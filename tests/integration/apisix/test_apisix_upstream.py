@@ -44,7 +44,7 @@ def gateway(module_start: Callable[..., Any], upstreams: list[Any]) -> Any:
                 "type": "roundrobin", "service_name": "s", "discovery_type": "dns"}},
             "routes/missing": {"uri": "/missing", "upstream_id": "absent"},
             "routes/none": {"uri": "/none", "plugins": {"t-order": {}}},
-            "routes/hash": route("/hash", {one: 1, two: 1}, type="chash", key="uri"),
+            "routes/type": route("/type", {one: 1, two: 1}, type="nope"),
             "upstreams/u": {"type": "roundrobin", "nodes": {two: 1}},
             "routes/byid": {"uri": "/byid", "upstream_id": "u"},
         }
@@ -101,7 +101,7 @@ def test_pass_host(gateway: Any, upstream: Any, path: str, host: str | None) -> 
         ("/grpcs", 503, "upstream scheme 'grpcs' is not supported"),
         ("/discovery", 503, "discovery is uninitialized"),
         ("/missing", 502, "failed to find upstream by id: absent"),
-        ("/hash", 502, "invalid balancer type: chash"),
+        ("/type", 502, "invalid balancer type: nope"),
     ],
 )
 def test_no_way_to_go(gateway: Any, path: str, status: int, reason: str) -> None:
