@@ -9,8 +9,10 @@ local trace = require "apisix.plugin.trace"
 
 local error = error
 local ngx = ngx
+local setmetatable = setmetatable
 local tostring = tostring
 local traceback = debug.traceback
+local type = type
 local xpcall = xpcall
 local passes = meta_fields.passes
 local run_pre_function = meta_fields.run_pre_function
@@ -25,8 +27,13 @@ local function with_stack(err)
     return traceback(tostring(err), 2)
 end
 
-local function describe(name, phase, err)
-    return "plugin [" .. name .. "] failed in phase " .. phase .. ": " .. tostring(err)
+local function place(ctx)
+    local route = ctx.route_id and "route " .. ctx.route_id or "no route"
+    return ctx.conf_type == "global_rule" and "global rule, " .. route or route
+end
+
+local function describe(ctx, name, phase, err)
+    return "plugin [" .. name .. "] failed in phase " .. phase .. " (" .. place(ctx) .. "): " .. tostring(err)
 end
 
 -- The request may be skipped by _meta.filter, or because a workflow has run the plugin already.
@@ -60,9 +67,9 @@ local function call(plugin, conf, ctx, phase, ...)
     return ok, code, body
 end
 
-local function answer(plugin, conf, phase, code, body)
+local function answer(plugin, conf, ctx, phase, code, body)
     if not code then
-        core.log.error(describe(plugin.name, phase, "it returned a body without a status code"))
+        core.log.error(describe(ctx, plugin.name, phase, "it returned a body without a status code"))
         return core.response.exit(500)
     end
     if code >= 400 then
@@ -83,23 +90,36 @@ local function run_answering(list, phase, ctx)
             run = true
             local ok, code, body = call(plugin, conf, ctx, phase)
             if not ok then
-                core.log.error(describe(plugin.name, phase, code))
+                core.log.error(describe(ctx, plugin.name, phase, code))
                 return core.response.exit(500)
             end
             if code or body then
-                return answer(plugin, conf, phase, code, body)
+                return answer(plugin, conf, ctx, phase, code, body)
             end
         end
     end
     return ctx, run
 end
 
-local function fail(name, phase, err)
-    local message = describe(name, phase, err)
+local function fail(ctx, name, phase, err)
+    local message = describe(ctx, name, phase, err)
     if phase ~= "log" then
         error(message, 0) -- the server logs it and ends the request
     end
     core.log.error(message)
+end
+
+local told = setmetatable({}, { __mode = "k" }) -- plugin -> set of phases
+
+-- It may have meant to answer; said once, as it does so in every request.
+local function tell_of_code(plugin, phase, ctx, code)
+    local phases = told[plugin] or {}
+    told[plugin] = phases
+    if type(code) == "number" and not phases[phase] then
+        phases[phase] = true
+        core.log.error(describe(ctx, plugin.name, phase, "it returned " .. code
+            .. ", which has no effect: a request is answered in rewrite, access or before_proxy"))
+    end
 end
 
 local function run_watching(list, phase, ctx)
@@ -110,7 +130,9 @@ local function run_watching(list, phase, ctx)
             run = true
             local ok, err = call(plugin, conf, ctx, phase)
             if not ok then
-                fail(plugin.name, phase, err)
+                fail(ctx, plugin.name, phase, err)
+            elseif err then
+                tell_of_code(plugin, phase, ctx, err)
             end
         end
     end
@@ -171,7 +193,7 @@ end
 local function filter_body(plugin, conf, ctx, headers, body)
     local ok, code, new_body = call(plugin, conf, ctx, "lua_body_filter", headers, body)
     if not ok then
-        fail(plugin.name, "lua_body_filter", code)
+        fail(ctx, plugin.name, "lua_body_filter", code)
     end
     if code then
         if code ~= ngx.OK then

@@ -105,7 +105,7 @@ def test_a_plugin_that_returns_a_code_answers_the_request(
 
 def test_a_body_without_a_code_is_the_plugins_mistake(gateway: Any) -> None:
     assert gateway.ask("/codeless").status == 500
-    assert "plugin [t-order] failed in phase access: it returned a body without" in gateway.log()
+    assert "plugin [t-order] failed in phase access (route codeless): it returned a body without" in gateway.log()
 
 
 def test_error_response_hides_what_the_plugin_says(gateway: Any) -> None:
@@ -130,7 +130,7 @@ def test_a_plugin_may_be_skipped_for_the_rest_of_the_request(gateway: Any) -> No
 def test_an_error_in_a_plugin_is_a_500_that_names_it(gateway: Any, phase: str) -> None:
     assert gateway.ask(f"/fails-{phase}").status == 500
     log = gateway.log()
-    at = log.rindex(f"plugin [t-order] failed in phase {phase}: ")
+    at = log.rindex(f"plugin [t-order] failed in phase {phase} (route fails-{phase}): ")
     assert "broken on purpose\nstack traceback:\n" in log[at : at + 300]
     assert "t_recorder.lua" in log[at : at + 600]
     assert gateway.ask("/order").status == 200
@@ -138,7 +138,7 @@ def test_an_error_in_a_plugin_is_a_500_that_names_it(gateway: Any, phase: str) -
 
 def test_an_error_in_the_log_phase_harms_nobody(gateway: Any) -> None:
     assert gateway.ask("/fails-log").status == 200
-    gateway.until(lambda: "plugin [t-order] failed in phase log: " in gateway.log())
+    gateway.until(lambda: "plugin [t-order] failed in phase log (route fails-log): " in gateway.log())
 
 
 def test_body_filters_see_the_body_then_the_delayed_ones(gateway: Any) -> None:
@@ -158,7 +158,7 @@ def test_an_unfiltered_body_does_not_go_out_when_its_filter_fails(gateway: Any) 
         assert answer.status == 500
         body = answer.body.encode()
     assert b"node" not in body
-    assert "plugin [t-body] failed in phase body_filter: " in gateway.log()
+    assert "plugin [t-body] failed in phase body_filter (route body-fails): " in gateway.log()
 
 
 def test_the_debug_header_lists_what_runs_in_order(gateway: Any) -> None:

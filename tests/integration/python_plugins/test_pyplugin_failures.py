@@ -39,7 +39,7 @@ def gateway(start: Any) -> Any:
 
 def check_log(gateway: Any, phase: str, error: str) -> None:
     """The plugin, the phase and the Python traceback stand in the log, once."""
-    message = f"plugin [t-fail] failed in phase {phase}: "
+    message = f"plugin [t-fail] failed in phase {phase} (route a): "
     gateway.until(lambda: message in gateway.log())
     [(_, told)] = re.findall(rf"({re.escape(message)})((?:.|\n)*?)stack traceback:", gateway.log())
     assert told.startswith("Traceback (most recent call last):\n"), told
@@ -132,7 +132,7 @@ def test_what_cannot_be_returned_is_told(
         assert status == (200 if phase == "log" else 500)
     except http.client.HTTPException:
         assert phase == "body_filter"
-    expected = f"plugin [t-fail] failed in phase {phase}: {message}"
+    expected = f"plugin [t-fail] failed in phase {phase} (route a): {message}"
     gateway.until(lambda: expected in gateway.log())
     assert gateway.ask("/a").status == 200
 
