@@ -126,7 +126,9 @@ local function check_error_pages(value, where)
     end
 end
 
--- What nginx's proxy_* directives say; see server.http.proxy_request, and upstream_tls for ssl_….
+local mirror = record_of({ url = is_string, set_header = array_of(is_table, "pairs") }, " (url, set_header)")
+
+-- What nginx's proxy_* directives say; see server.http.proxy_request, upstream_tls for ssl_…, and mirror.
 local check_proxy = record_of({
     uri = is_string, scheme = is_string, set_header = array_of(is_table, "pairs"), http_version = is_string,
     next_upstream = array_of(is_string, "conditions"), next_upstream_tries = expect("number"),
@@ -136,7 +138,7 @@ local check_proxy = record_of({
     ssl_protocols = is_string, ssl_ciphers = is_string, ssl_name = is_string, ssl_server_name = is_boolean,
     ssl_verify = is_boolean, ssl_verify_depth = expect("number"), ssl_trusted_certificate = is_string,
     ssl_crl = is_string, ssl_certificate = is_string, ssl_certificate_key = is_string,
-    ssl_session_reuse = is_boolean, ssl_conf_command = is_table,
+    ssl_session_reuse = is_boolean, ssl_conf_command = is_table, mirror = mirror,
 }, ", which is none of proxy's")
 
 local COMMON = {

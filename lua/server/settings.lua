@@ -28,6 +28,11 @@ return {
     proxy_send_timeout = 60,
     proxy_read_timeout = 60,
     proxy_header_size = 32768, -- all of a response's head
+    proxy_cache_path = {}, -- zone = {path, levels ("1:2"), max_size, inactive}: of server.http.cache
+    proxy_cache_valid = 10, -- how long a response is fresh that does not say so
+    mirror_connect_timeout = 60, -- of copies that `proxy.mirror` sends
+    mirror_send_timeout = 60,
+    mirror_read_timeout = 60,
     upstream_keepalive = 320, -- idle connections kept to all upstreams of a worker
     upstream_keepalive_timeout = 60,
     upstream_keepalive_requests = 1000,

@@ -11,6 +11,7 @@ from typing import Any
 
 from pygw import __version__
 from pygw.config.model import Admin, AdminKey, Etcd, Http, Listen, Settings, Tls
+from pygw.config.proxying import disk_zones, memory_zones, mirror_timeouts
 from pygw.config.units import parse_duration, parse_size
 from pygw.config.yamlfile import Document, KeyPath
 from pygw.paths import PLUGINS_DIR
@@ -161,6 +162,9 @@ def _http(tree: _Tree) -> Http:
         upstream_keepalive_timeout=tree.seconds(f"{http}.upstream.keepalive_timeout"),
         upstream_keepalive_requests=tree.need(f"{http}.upstream.keepalive_requests"),
         server_tokens=f"pygw/{__version__}" if tokens else "pygw",
+        **mirror_timeouts(tree.get("plugin_attr", {}), tree.document),
+        proxy_cache_path=disk_zones(tree.get("apisix.proxy_cache.zones", []), tree.base),
+        proxy_cache_valid=parse_duration(tree.get("apisix.proxy_cache.cache_ttl", "10s")),
     )
 
 
@@ -232,7 +236,7 @@ def _trusted(tree: _Tree) -> str | None:
 
 def _shared_dicts(tree: _Tree) -> dict[str, int]:
     """Every ngx.shared.DICT by name, with its bytes; the user's own win over APISIX's."""
-    sizes: dict[str, Any] = {}
+    sizes: dict[str, Any] = memory_zones(tree.get("apisix.proxy_cache.zones", []))
     for key in ("meta.lua_shared_dict", "http.lua_shared_dict", "http.custom_lua_shared_dict"):
         sizes.update(tree.get(f"nginx_config.{key}", {}))
     if tree.get("apisix.ssl.enable", False):

@@ -40,6 +40,11 @@ class Http:
     upstream_keepalive_timeout: float
     upstream_keepalive_requests: int
     server_tokens: str
+    mirror_connect_timeout: float
+    mirror_read_timeout: float
+    mirror_send_timeout: float
+    proxy_cache_path: Mapping[str, Mapping[str, Any]]
+    proxy_cache_valid: float
 
 
 @dataclass(frozen=True)

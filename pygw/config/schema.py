@@ -68,6 +68,18 @@ def _keyring(value: Any, path: KeyPath, document: Document) -> None:
     check(value, path, document)
 
 
+_CACHE_ZONE = Table(
+    {
+        "name": c.string,
+        "memory_size": _shared_dict,
+        "disk_size": c.size,
+        "disk_path": c.string,
+        "cache_levels": c.matching(r"[12](:[12]){0,2}", 'up to three numbers such as "1:2"'),
+    },
+    required=["name", "memory_size"],
+)
+
+
 APISIX = Table(
     {
         "node_listen": _listen,
@@ -110,6 +122,7 @@ APISIX = Table(
         "dns_resolver_valid": c.integer(0),
         "trusted_addresses": ListOf(c.network, at_least=1),
         "worker_startup_time_threshold": c.number(0),
+        "proxy_cache": Table({"cache_ttl": c.duration, "zones": ListOf(_CACHE_ZONE)}),
         "data_encryption": Table({"enable_encrypt_fields": c.boolean, "keyring": _keyring}),
     }
 )

@@ -46,5 +46,6 @@ return {
             { "X-Forwarded-For", "$proxy_add_x_forwarded_for" },
         },
         next_upstream = { "error", "timeout" },
+        mirror = { url = "$upstream_mirror_uri", set_header = { { "Host", "$upstream_host" } } },
     },
 }

@@ -6,6 +6,7 @@ local proxy_errors = require "server.http.proxy_errors"
 local proxy_request = require "server.http.proxy_request"
 local proxy_response = require "server.http.proxy_response"
 local redirects = require "server.http.redirects"
+local request_body = require "server.http.request_body"
 local response_parser = require "server.http.response_parser"
 local upstream_vars = require "server.vars.upstream"
 local upstreams = require "server.http.upstreams"
@@ -252,9 +253,29 @@ local function try_peers(r)
     return try_peers(r)
 end
 
+-- What few requests ask for before an upstream is asked (see request.lua). Returns nil; or true when there is
+-- nothing left to do, or a status to answer with.
+local function prepare(r, extras)
+    if extras.mirrored or extras.buffered then
+        local ok, err = request_body.read(r)
+        if not ok then
+            r.body_failure, r.aborted = err, not proxy_request.ANSWERS[err]
+            local _, answer = client_failed(r)
+            return answer or true
+        end
+    end
+    if extras.mirrored then
+        require("server.http.mirror").start(r)
+    end
+end
+
 -- Proxy r to the peers that the application's balancer phase picks. Returns nil when that was the response,
 -- or the status to answer with.
 function _M.run(r)
+    local early = r.extras and prepare(r, r.extras)
+    if early then
+        return early ~= true and early or nil
+    end
     r.balancer = fresh_balancer(r)
     r.upstream_addr, r.upstream_past = nil, nil
     r.upstream_headers = r.received

@@ -12,7 +12,7 @@ local uri = require "server.http.uri"
 local cast = ffi.cast
 local lower, clean = headers.lower, headers.clean
 local ipairs, tonumber = ipairs, tonumber
-local byte, gsub, match = string.byte, string.gsub, string.match
+local match = string.match
 
 local _M = {}
 
@@ -114,15 +114,6 @@ local function default_target(r)
     return path
 end
 
-local function percent(c)
-    return ("%%%02X"):format(byte(c))
-end
-
--- A target that the application made, as it may stand in a request line.
-local function clean_target(target)
-    return (gsub(target, "[%z\1-\32\127]", percent))
-end
-
 local function write_head(r)
     local p = program(r)
     local target = p.uri and p.uri(r)
@@ -130,7 +121,7 @@ local function write_head(r)
         target = default_target(r)
     end
     if target ~= r.request_uri then -- that one was checked
-        target = clean_target(target)
+        target = uri.clean_target(target)
     end
     r.upstream_target = target
     out:reset()
@@ -153,6 +144,12 @@ local function write_head(r)
             out:put(h[i + 1], ": ", h[i + 2], "\r\n")
         end
     end
+end
+
+-- The head of the request that goes to r's upstream, but for what says how long the body is and its end.
+function _M.head(r)
+    write_head(r)
+    return out:get()
 end
 
 -- May the request be sent again, body included?

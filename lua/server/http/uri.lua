@@ -137,4 +137,13 @@ function _M.escape_path(path)
     return (gsub(path, ".", escaped))
 end
 
+local function percent(c)
+    return ("%%%02X"):format(byte(c))
+end
+
+-- A request target that the application made, as it may stand in a request line.
+function _M.clean_target(target)
+    return (gsub(target, "[%z\1-\32\127]", percent))
+end
+
 return _M
