@@ -192,7 +192,7 @@ WITH_README = sorted(path.parent.name for path in EXAMPLES.glob("*/README.md"))
 
 
 def test_the_examples_are_all_here() -> None:
-    assert {"quickstart", "lua-plugin", "python-plugin", "etcd"} <= set(WITH_README)
+    assert {"quickstart", "lua-plugin", "io-in-filters", "python-plugin", "etcd"} <= set(WITH_README)
 
 
 @pytest.mark.parametrize("name", WITH_README)
