@@ -1,6 +1,7 @@
 -- Owns the periodic jobs that plugins register: once a second each runs in a light thread of its own.
 -- Mirrors apisix.timers.
 local core = require "apisix.core"
+local process = require "ngx.process"
 
 local ngx = ngx
 local pairs = pairs
@@ -38,16 +39,21 @@ function _M.init_worker()
     end
 end
 
--- Run fn every second until it is unregistered. privileged: only in the privileged agent, a process that
--- pygw has not: the job does not run.
+-- Whether jobs that are to run once for all workers run here: in the privileged agent, or in the only process.
+local function is_privileged()
+    local kind = process.type()
+    return kind == "privileged agent" or kind == "single"
+end
+
+-- Run fn every second until it is unregistered, in each process. privileged: in one of them only.
 function _M.register_timer(name, fn, privileged)
-    if not privileged then
+    if not privileged or is_privileged() then
         timers[name] = fn
     end
 end
 
 function _M.unregister_timer(name, privileged)
-    if not privileged then
+    if not privileged or is_privileged() then
         timers[name] = nil
     end
 end

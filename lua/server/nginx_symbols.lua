@@ -76,6 +76,15 @@ function _M.ngx_hextoi(line, n)
     return tonumber(ffi.string(line, n):match("^%x+$") or "", 16) or -1
 end
 
+-- nginx's counters, as pointers to a number: C.ngx_stat_active[0].
+for _, name in ipairs({ "accepted", "handled", "requests", "active", "reading", "writing", "waiting" }) do
+    _M["ngx_stat_" .. name] = setmetatable({}, {
+        __index = function()
+            return require("server.stats").total(name)
+        end,
+    })
+end
+
 local plain = ffi.C
 
 -- A library asks in vain for other functions of nginx, as it would of an nginx without that module.

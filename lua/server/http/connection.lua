@@ -28,6 +28,7 @@ local _M = {}
 
 local open = {} -- every open client connection
 local open_count = 0
+local totals = { accepted = 0, requests = 0 }
 local draining = false
 local on_empty -- told when the last connection is closed while draining
 
@@ -75,6 +76,7 @@ local function serve(conn)
             break
         end
         conn.requests = conn.requests + 1
+        totals.requests = totals.requests + 1
         if draining or conn.requests >= r.settings.keepalive_requests then
             r.keepalive = false
         end
@@ -150,6 +152,7 @@ local function adopt(listener, fd, sockaddr)
     conn.request.restart = restart
     open[conn] = true
     open_count = open_count + 1
+    totals.accepted = totals.accepted + 1
     task.resume(main)
 end
 
@@ -243,6 +246,11 @@ function _M.drain(callback)
         return task.later(on_empty)
     end
     bridge.call_at(clock.monotonic() + DRAIN_GRACE, idle_closer)
+end
+
+-- {accepted (connections), requests}, of this worker since its start. Not to be written to.
+function _M.totals()
+    return totals
 end
 
 -- How many client connections are open, and how many of those wait for a request.
