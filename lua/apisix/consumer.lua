@@ -2,8 +2,9 @@
 -- each authentication plugin there is an index of both by the attribute that the plugin looks them up
 -- with. Must never authenticate. Mirrors apisix.consumer.
 local core = require "apisix.core"
+local duplicate_key = require "apisix.consumer.duplicates"
+local lookup = require "apisix.consumer.lookup"
 local plugin = require "apisix.plugin"
-local secret = require "apisix.secret"
 
 local error = error
 local ipairs = ipairs
@@ -143,51 +144,10 @@ function _M.consumers()
     return _M.filter_consumers_list(consumers.values), consumers.conf_version
 end
 
--- consumer -> a copy with the references in its credentials resolved
-local resolved = setmetatable({}, WEAK)
-
-local function resolve(consumer)
-    if resolved[consumer] or not secret.has_secret_ref(consumer.auth_conf) then
-        return resolved[consumer] or consumer
-    end
-    local copy = core.table.clone(consumer)
-    copy.auth_conf = secret.fetch_secrets(consumer.auth_conf, false)
-    resolved[consumer] = copy
-    return copy
-end
-
--- A consumer without the attribute, or with a reference that could not be resolved, is left out: anybody
--- could send the reference itself.
-local function by_attribute(conf, attribute)
-    local found = {}
-    for _, node in ipairs(conf.nodes) do
-        local consumer = resolve(node)
-        local value = consumer.auth_conf[attribute]
-        if value == nil then
-            core.log.error("missing consumer auth credential '", attribute, "', skipping consumer: ",
-                consumer.consumer_name)
-        elseif secret.has_secret_ref(consumer.auth_conf) then
-            core.log.error("failed to resolve secret reference in consumer auth credential, skipping consumer: ",
-                consumer.consumer_name)
-        else
-            found[value] = consumer
-        end
-    end
-    return found
-end
-
--- plugin(name)'s result -> attribute -> value -> consumer
-local lookups = setmetatable({}, WEAK)
-
 -- Returns value -> consumer for an attribute of the plugin's consumer configuration. conf: the result of
--- plugin(plugin_name).
+-- plugin(plugin_name). May yield.
 function _M.consumers_kv(_, conf, attribute)
-    local of_conf = lookups[conf] or {}
-    lookups[conf] = of_conf
-    if not of_conf[attribute] then
-        of_conf[attribute] = by_attribute(conf, attribute)
-    end
-    return of_conf[attribute]
+    return lookup.by_attribute(conf, attribute)
 end
 
 -- The consumer whose configuration of this plugin has this value for attribute. Returns consumer (nil if
@@ -198,6 +158,15 @@ function _M.find_consumer(plugin_name, attribute, value)
         return nil, nil, "Missing related consumer"
     end
     return _M.consumers_kv(plugin_name, conf, attribute)[value], conf
+end
+
+-- Is a credential in plugins (name -> configuration), which consumer_name is to have (its credential credential_id, if
+-- given), another one's already, as far as this worker knows? Returns true if not, else nil, err.
+function _M.check_duplicate_key(plugins, consumer_name, credential_id)
+    if not plugins or not consumers then
+        return true
+    end
+    return duplicate_key(_M.find_consumer, plugins, consumer_name, credential_id)
 end
 
 -- The consumer of this name, for requests without credentials. Returns as find_consumer, or nil, nil, err.

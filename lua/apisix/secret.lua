@@ -34,6 +34,9 @@ local function manager_module(name)
         return nil
     end
     local ok, module = pcall(require, "apisix.secret." .. name)
+    if not ok and not find(module, "module 'apisix.secret." .. name .. "' not found", 1, true) then
+        core.log.error("failed to load the secret manager ", name, ": ", module)
+    end
     return ok and module or nil
 end
 

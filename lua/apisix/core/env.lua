@@ -52,7 +52,7 @@ function _M.fetch_by_uri(uri)
     end
     local object, err = json.decode(value)
     if type(object) ~= "table" then
-        return nil, "decode failed, err: " .. (err or "") .. ", value: " .. value
+        return nil, "decode failed, err: " .. (err or "not an object")
     end
     return object[key]
 end

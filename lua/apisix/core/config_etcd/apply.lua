@@ -4,9 +4,9 @@
 -- An item whose new data is invalid keeps its old data; nothing that a checker or filter does can
 -- lose another item's change.
 local config_util = require "apisix.core.config_util"
-local json = require "apisix.core.json"
 local log = require "apisix.core.log"
 local notify = require "apisix.core.config_etcd.notify"
+local printable = require "apisix.core.config_util.printable"
 local check_schema = require("apisix.core.schema").check
 local clear = require "table.clear"
 local new_tab = require "table.new"
@@ -59,7 +59,7 @@ local function is_valid(self, node)
         return true
     end
     log.error("failed to check item data of [", node.key, "] err: ", ran and err or ok,
-              ", val: ", json.delay_encode(node.value, true))
+              ", val: ", printable(node.key, node.value))
     return false
 end
 

@@ -7,6 +7,7 @@ local config_util = require "apisix.core.config_util"
 local json = require "apisix.core.json"
 local log = require "apisix.core.log"
 local notify = require "apisix.core.config_etcd.notify"
+local printable = require "apisix.core.config_util.printable"
 local check_schema = require("apisix.core.schema").check
 
 local ipairs = ipairs
@@ -42,7 +43,7 @@ local function is_valid(self, item)
     end
     local fault = ran and err or ok
     log.error("failed to check item data of [", item.key, "] err: ", fault,
-              ", val: ", json.delay_encode(item.value, true))
+              ", val: ", printable(item.key, item.value))
     if _M.on_fault then
         _M.on_fault(item.key, fault)
     end
