@@ -1,0 +1,360 @@
+-- Owns the module resty.openssl.x509: certificates (fffonion/lua-resty-openssl).
+local ffi = require "ffi"
+local C = require "resty.openssl.x509.library"
+local algorithms = require "resty.openssl.algorithms"
+local base = require "resty.openssl.library"
+local bn = require "resty.openssl.bn"
+local digests = require "resty.openssl.digest"
+local extensions = require "resty.openssl.x509.extension"
+local format_error = require("resty.openssl.err").format_error
+local keys = require "resty.openssl.pkey.library"
+local names = require "resty.openssl.x509.name"
+local objects = require "resty.openssl.objects"
+local pkey = require "resty.openssl.pkey"
+local written = require("resty.openssl.pkey.reading").written
+
+local cast, ffi_gc, ffi_new, ffi_string, istype = ffi.cast, ffi.gc, ffi.new, ffi.string, ffi.istype
+local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring, type
+
+local CERTIFICATE = ffi.typeof("struct x509_st *")
+local BIO_RESET = 1
+local DAY = 86400
+local MAX_DIGEST = 64
+
+local _M = {}
+local metatable = { __index = _M }
+
+local function own(ctx)
+    return setmetatable({ ctx = ffi_gc(ctx, C.X509_free) }, metatable)
+end
+
+local epoch = ffi_gc(C.ASN1_TIME_set(nil, 0), C.ASN1_STRING_free)
+
+local function read(text, format)
+    local bio = ffi_gc(keys.BIO_new_mem_buf(text, #text), keys.BIO_free)
+    local ctx
+    if format ~= "DER" then
+        ctx = C.PEM_read_bio_X509(bio, nil, nil, nil)
+    end
+    if ctx == nil and format ~= "PEM" then
+        keys.BIO_ctrl(bio, BIO_RESET, 0, nil)
+        ctx = C.d2i_X509_bio(bio, nil)
+    end
+    return ctx
+end
+
+-- certificate: PEM or DER (format "PEM", "DER" or "*"), nil for a new one, or a pointer to OpenSSL's own, which is freed
+-- with it. Returns a certificate, or nil and an error.
+function _M.new(certificate, format)
+    local ctx
+    if not certificate then
+        ctx = C.X509_new()
+    elseif type(certificate) == "string" then
+        ctx = read(certificate, format)
+    elseif type(certificate) ~= "cdata" then
+        return nil, "x509.new: expect nil or a string at #1"
+    elseif not istype(CERTIFICATE, certificate) then
+        return nil, "x509.new: expect a X509* cdata at #1"
+    else
+        ctx = certificate
+    end
+    if ctx == nil then
+        return nil, format_error("x509.new")
+    end
+    base.ERR_clear_error()
+    local self = own(ctx)
+    if not certificate then
+        self:set_lifetime(ngx.time(), ngx.time())
+    end
+    return self
+end
+
+function _M.istype(value)
+    return value and value.ctx and istype(CERTIFICATE, value.ctx)
+end
+
+-- A copy of an OpenSSL certificate.
+function _M.dup(ctx)
+    if not istype(CERTIFICATE, ctx) then
+        return nil, "x509.dup: expect a x509 ctx at #1"
+    end
+    return own(C.X509_dup(ctx))
+end
+
+-- format: "PEM" (default) or "DER". Returns text, or nil and an error.
+function _M:tostring(format)
+    if format == "DER" then
+        return written(C.i2d_X509_bio, self.ctx)
+    elseif format and format ~= "PEM" then
+        return nil, "x509:tostring: can only write PEM or DER format, not " .. tostring(format)
+    end
+    return written(C.PEM_write_bio_X509, self.ctx)
+end
+
+function _M:to_PEM()
+    return self:tostring("PEM")
+end
+
+function metatable.__tostring(self)
+    return (self:tostring())
+end
+
+-- Returns whether C.X509_set_… took it: true, or false and an error.
+local function set(self, name, value, label)
+    if C[name](self.ctx, value) == 0 then
+        return false, format_error("x509:" .. label)
+    end
+    return true
+end
+
+local function unix_time(time)
+    local days, seconds = ffi_new("int[1]"), ffi_new("int[1]")
+    if C.ASN1_TIME_diff(days, seconds, epoch, time) ~= 1 then
+        base.ERR_clear_error()
+        return nil, "asn1.asn1_to_unix: bad format"
+    end
+    return days[0] * DAY + seconds[0]
+end
+
+-- From when on it is valid, in seconds since 1970.
+function _M:get_not_before()
+    return unix_time(C.X509_get0_notBefore(self.ctx))
+end
+
+-- Until when it is valid, in seconds since 1970.
+function _M:get_not_after()
+    return unix_time(C.X509_get0_notAfter(self.ctx))
+end
+
+local function set_time(self, name, seconds, label)
+    if type(seconds) ~= "number" then
+        return false, "x509:" .. label .. ": expect a number at #1"
+    end
+    return set(self, name, ffi_gc(C.ASN1_TIME_set(nil, seconds), C.ASN1_STRING_free), label)
+end
+
+function _M:set_not_before(seconds)
+    return set_time(self, "X509_set1_notBefore", seconds, "set_not_before")
+end
+
+function _M:set_not_after(seconds)
+    return set_time(self, "X509_set1_notAfter", seconds, "set_not_after")
+end
+
+-- Returns both times, or nil, nil and an error.
+function _M:get_lifetime()
+    local from, from_err = self:get_not_before()
+    local to, to_err = self:get_not_after()
+    if not from or not to then
+        return nil, nil, from_err or to_err
+    end
+    return from, to
+end
+
+function _M:set_lifetime(from, to)
+    local ok, err = true, nil
+    if from then
+        ok, err = self:set_not_before(from)
+    end
+    if ok and to then
+        ok, err = self:set_not_after(to)
+    end
+    return ok, err
+end
+
+function _M:get_pubkey()
+    local key = C.X509_get_pubkey(self.ctx)
+    if key == nil then
+        return nil, format_error("x509:get_pubkey")
+    end
+    return pkey.new(key)
+end
+
+function _M:set_pubkey(key)
+    if not pkey.istype(key) then
+        return false, "x509:set_pubkey: expect a pkey instance at #1"
+    end
+    return set(self, "X509_set_pubkey", key.ctx, "set_pubkey")
+end
+
+function _M:get_subject_name()
+    return names.dup(C.X509_get_subject_name(self.ctx))
+end
+
+function _M:get_issuer_name()
+    return names.dup(C.X509_get_issuer_name(self.ctx))
+end
+
+local function set_name(self, which, name)
+    if not names.istype(name) then
+        return false, "x509:set_" .. which .. "_name: expect a x509.name instance at #1"
+    end
+    return set(self, "X509_set_" .. which .. "_name", name.ctx, "set_" .. which .. "_name")
+end
+
+function _M:set_subject_name(name)
+    return set_name(self, "subject", name)
+end
+
+function _M:set_issuer_name(name)
+    return set_name(self, "issuer", name)
+end
+
+-- The serial number, a bn.
+function _M:get_serial_number()
+    local number = C.ASN1_INTEGER_to_BN(C.X509_get0_serialNumber(self.ctx), nil)
+    return bn.dup(ffi_gc(number, base.BN_free))
+end
+
+function _M:set_serial_number(number)
+    if not bn.istype(number) then
+        return false, "x509:set_serial_number: expect a bn instance at #1"
+    end
+    local held = ffi_gc(C.BN_to_ASN1_INTEGER(number.ctx, nil), C.ASN1_INTEGER_free)
+    return set(self, "X509_set_serialNumber", held, "set_serial_number")
+end
+
+-- 1, 2 or 3
+function _M:get_version()
+    return tonumber(C.X509_get_version(self.ctx)) + 1
+end
+
+function _M:set_version(version)
+    if type(version) ~= "number" then
+        return false, "x509:set_version: expect a number at #1"
+    end
+    return set(self, "X509_set_version", version - 1, "set_version")
+end
+
+local function digest_with(self, name, digest)
+    local md = algorithms.fetch("EVP_MD", digest or "sha1")
+    if not md then
+        base.ERR_clear_error()
+        return nil, 'x509:digest: invalid digest type "' .. tostring(digest) .. '"'
+    end
+    local buffer, length = ffi_new("unsigned char[?]", MAX_DIGEST), ffi_new("unsigned int[1]")
+    if C[name](self.ctx, md, buffer, length) ~= 1 then
+        return nil, format_error("x509:digest")
+    end
+    return ffi_string(buffer, length[0])
+end
+
+-- The digest of the certificate, of its key; digest: a name ("sha1").
+function _M:digest(digest)
+    return digest_with(self, "X509_digest", digest)
+end
+
+function _M:pubkey_digest(digest)
+    return digest_with(self, "X509_pubkey_digest", digest)
+end
+
+-- Is that the certificate's private key? true, or false and why not.
+function _M:check_private_key(key)
+    if not pkey.istype(key) then
+        return false, "x509:check_private_key: except a pkey instance at #1"
+    elseif not key:is_private() then
+        return false, "x509:check_private_key: not a private key"
+    elseif C.X509_check_private_key(self.ctx, key.ctx) ~= 1 then
+        return false, format_error("x509:check_private_key")
+    end
+    return true
+end
+
+-- Sign it with an issuer's key; digest: an object of resty.openssl.digest, or nil. Returns true, or false and an error.
+function _M:sign(key, digest)
+    if not pkey.istype(key) then
+        return false, "x509:sign: expect a pkey instance at #1"
+    elseif digest and not digests.istype(digest) then
+        return false, "x509:sign: expect a digest instance at #2"
+    end
+    local md = digest and digest.algo
+    if not md and key:get_default_digest_type().sn ~= "UNDEF" then
+        md = algorithms.fetch("EVP_MD", "sha256")
+    end
+    if C.X509_sign(self.ctx, key.ctx, md) == 0 then
+        return false, format_error("x509:sign")
+    end
+    return true
+end
+
+-- Has that key signed it? true or false, and an error if it cannot be told.
+function _M:verify(key)
+    if not pkey.istype(key) then
+        return false, "x509:verify: expect a pkey instance at #1"
+    end
+    local code = C.X509_verify(self.ctx, key.ctx)
+    if code == -1 then
+        return false, format_error("x509:verify", code)
+    end
+    base.ERR_clear_error()
+    return code == 1
+end
+
+function _M:get_signature_nid()
+    local nid = C.X509_get_signature_nid(self.ctx)
+    if nid <= 0 then
+        return nil, format_error("x509:get_signature_nid")
+    end
+    return nid
+end
+
+-- "RSA-SHA256"
+function _M:get_signature_name()
+    return ffi_string(base.OBJ_nid2sn(C.X509_get_signature_nid(self.ctx)))
+end
+
+-- "SHA256"
+function _M:get_signature_digest_name()
+    return ffi_string(base.OBJ_nid2sn((objects.find_sigid_algs(C.X509_get_signature_nid(self.ctx)))))
+end
+
+-- The address of its OCSP responder (return_all: an array of all); nil if there is none.
+function _M:get_ocsp_url(return_all)
+    local stack = ffi_gc(C.X509_get1_ocsp(self.ctx), C.X509_email_free)
+    local found = {}
+    for i = 1, stack ~= nil and C.OPENSSL_sk_num(stack) or 0 do
+        found[i] = ffi_string(cast("const char *", C.OPENSSL_sk_value(stack, i - 1)))
+    end
+    if return_all and found[1] then
+        return found
+    end
+    return found[1]
+end
+
+-- The extension of that name or nid behind `after` (0). Returns it and where it stands; nil if there is none; nil, nil
+-- and an error.
+function _M:get_extension(name, after)
+    local nid, err = objects.txtnid2nid(name)
+    if not nid then
+        return nil, nil, "x509:get_extension: " .. err
+    end
+    local at = C.X509_get_ext_by_NID(self.ctx, nid, (after or 0) - 1)
+    if at < 0 then
+        return nil
+    end
+    return extensions.dup(C.X509_get_ext(self.ctx, at)), at + 1
+end
+
+-- Returns true, or false and an error.
+function _M:add_extension(extension)
+    if not extensions.istype(extension) then
+        return false, "x509:add_extension: expect a x509.extension instance at #1"
+    elseif C.X509_add_ext(self.ctx, extension.ctx, -1) ~= 1 then
+        return false, format_error("x509:add_extension")
+    end
+    return true
+end
+
+-- Put it in the stead of the one of its kind, or add it.
+function _M:set_extension(extension, after)
+    if not extensions.istype(extension) then
+        return false, "x509:set_extension: expect a x509.extension instance at #1"
+    end
+    local at = C.X509_get_ext_by_NID(self.ctx, extension:get_object().nid, (after or 0) - 1)
+    if at >= 0 then
+        C.X509_EXTENSION_free(C.X509_delete_ext(self.ctx, at))
+    end
+    return self:add_extension(extension)
+end
+
+return _M
