@@ -38,7 +38,7 @@ local function shared_secret(secret, header)
     end
     if type(secret) ~= "string" then
         fail("invalid secret type (must be string or function)")
-    elseif find(secret, "-----BEGIN [%u%d ]*PUBLIC KEY-----") or find(secret, "-----BEGIN [%u%d ]*CERTIFICATE-----") then
+    elseif find(secret, "-----BEGIN [%u%d ]*PUBLIC KEY-----") or find(secret, "-----BEGIN [%u ]*CERTIFICATE-----") then
         fail("a public key is no secret for " .. header.alg)
     end
     return secret
