@@ -271,20 +271,15 @@ function metatable.__le(a, b)
     return C.BN_cmp(a.ctx, b.ctx) <= 0
 end
 
-function _M:is_zero()
-    return C.BN_is_zero(self.ctx) == 1
-end
-
-function _M:is_one()
-    return C.BN_is_one(self.ctx) == 1
+for _, name in pairs { "is_zero", "is_one", "is_odd" } do
+    local is = C["BN_" .. name]
+    _M[name] = function(self)
+        return is(self.ctx) == 1
+    end
 end
 
 function _M:is_word(n)
     return C.BN_is_word(self.ctx, n) == 1
-end
-
-function _M:is_odd()
-    return C.BN_is_odd(self.ctx) == 1
 end
 
 -- Is it a prime, as far as tests tell? OpenSSL 3 chooses how many tests (checks is taken for compatibility).

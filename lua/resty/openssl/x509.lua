@@ -3,20 +3,22 @@ local ffi = require "ffi"
 local C = require "resty.openssl.x509.library"
 local algorithms = require "resty.openssl.algorithms"
 local base = require "resty.openssl.library"
+local altnames = require "resty.openssl.x509.altname"
 local bn = require "resty.openssl.bn"
-local digests = require "resty.openssl.digest"
 local extensions = require "resty.openssl.x509.extension"
 local format_error = require("resty.openssl.err").format_error
 local keys = require "resty.openssl.pkey.library"
+local making = require "resty.openssl.x509.making"
 local names = require "resty.openssl.x509.name"
 local objects = require "resty.openssl.objects"
 local pkey = require "resty.openssl.pkey"
 local written = require("resty.openssl.pkey.reading").written
 
 local cast, ffi_gc, ffi_new, ffi_string, istype = ffi.cast, ffi.gc, ffi.new, ffi.string, ffi.istype
-local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring, type
+local lower, pairs, setmetatable, tonumber, tostring, type = string.lower, pairs, setmetatable, tonumber, tostring, type
 
 local CERTIFICATE = ffi.typeof("struct x509_st *")
+local CONSTRAINTS = ffi.typeof("struct { int ca; void *pathlen; } *")
 local BIO_RESET = 1
 local DAY = 86400
 local MAX_DIGEST = 64
@@ -43,8 +45,8 @@ local function read(text, format)
     return ctx
 end
 
--- certificate: PEM or DER (format "PEM", "DER" or "*"), nil for a new one, or a pointer to OpenSSL's own, which is freed
--- with it. Returns a certificate, or nil and an error.
+-- certificate: PEM or DER (format "PEM", "DER" or "*"), nil for a new one, or a pointer to OpenSSL's own, which it
+-- frees. Returns a certificate, or nil and an error.
 function _M.new(certificate, format)
     local ctx
     if not certificate then
@@ -99,14 +101,6 @@ function metatable.__tostring(self)
     return (self:tostring())
 end
 
--- Returns whether C.X509_set_… took it: true, or false and an error.
-local function set(self, name, value, label)
-    if C[name](self.ctx, value) == 0 then
-        return false, format_error("x509:" .. label)
-    end
-    return true
-end
-
 local function unix_time(time)
     local days, seconds = ffi_new("int[1]"), ffi_new("int[1]")
     if C.ASN1_TIME_diff(days, seconds, epoch, time) ~= 1 then
@@ -126,21 +120,6 @@ function _M:get_not_after()
     return unix_time(C.X509_get0_notAfter(self.ctx))
 end
 
-local function set_time(self, name, seconds, label)
-    if type(seconds) ~= "number" then
-        return false, "x509:" .. label .. ": expect a number at #1"
-    end
-    return set(self, name, ffi_gc(C.ASN1_TIME_set(nil, seconds), C.ASN1_STRING_free), label)
-end
-
-function _M:set_not_before(seconds)
-    return set_time(self, "X509_set1_notBefore", seconds, "set_not_before")
-end
-
-function _M:set_not_after(seconds)
-    return set_time(self, "X509_set1_notAfter", seconds, "set_not_after")
-end
-
 -- Returns both times, or nil, nil and an error.
 function _M:get_lifetime()
     local from, from_err = self:get_not_before()
@@ -151,30 +130,12 @@ function _M:get_lifetime()
     return from, to
 end
 
-function _M:set_lifetime(from, to)
-    local ok, err = true, nil
-    if from then
-        ok, err = self:set_not_before(from)
-    end
-    if ok and to then
-        ok, err = self:set_not_after(to)
-    end
-    return ok, err
-end
-
 function _M:get_pubkey()
     local key = C.X509_get_pubkey(self.ctx)
     if key == nil then
         return nil, format_error("x509:get_pubkey")
     end
     return pkey.new(key)
-end
-
-function _M:set_pubkey(key)
-    if not pkey.istype(key) then
-        return false, "x509:set_pubkey: expect a pkey instance at #1"
-    end
-    return set(self, "X509_set_pubkey", key.ctx, "set_pubkey")
 end
 
 function _M:get_subject_name()
@@ -185,45 +146,15 @@ function _M:get_issuer_name()
     return names.dup(C.X509_get_issuer_name(self.ctx))
 end
 
-local function set_name(self, which, name)
-    if not names.istype(name) then
-        return false, "x509:set_" .. which .. "_name: expect a x509.name instance at #1"
-    end
-    return set(self, "X509_set_" .. which .. "_name", name.ctx, "set_" .. which .. "_name")
-end
-
-function _M:set_subject_name(name)
-    return set_name(self, "subject", name)
-end
-
-function _M:set_issuer_name(name)
-    return set_name(self, "issuer", name)
-end
-
 -- The serial number, a bn.
 function _M:get_serial_number()
     local number = C.ASN1_INTEGER_to_BN(C.X509_get0_serialNumber(self.ctx), nil)
     return bn.dup(ffi_gc(number, base.BN_free))
 end
 
-function _M:set_serial_number(number)
-    if not bn.istype(number) then
-        return false, "x509:set_serial_number: expect a bn instance at #1"
-    end
-    local held = ffi_gc(C.BN_to_ASN1_INTEGER(number.ctx, nil), C.ASN1_INTEGER_free)
-    return set(self, "X509_set_serialNumber", held, "set_serial_number")
-end
-
 -- 1, 2 or 3
 function _M:get_version()
     return tonumber(C.X509_get_version(self.ctx)) + 1
-end
-
-function _M:set_version(version)
-    if type(version) ~= "number" then
-        return false, "x509:set_version: expect a number at #1"
-    end
-    return set(self, "X509_set_version", version - 1, "set_version")
 end
 
 local function digest_with(self, name, digest)
@@ -256,23 +187,6 @@ function _M:check_private_key(key)
         return false, "x509:check_private_key: not a private key"
     elseif C.X509_check_private_key(self.ctx, key.ctx) ~= 1 then
         return false, format_error("x509:check_private_key")
-    end
-    return true
-end
-
--- Sign it with an issuer's key; digest: an object of resty.openssl.digest, or nil. Returns true, or false and an error.
-function _M:sign(key, digest)
-    if not pkey.istype(key) then
-        return false, "x509:sign: expect a pkey instance at #1"
-    elseif digest and not digests.istype(digest) then
-        return false, "x509:sign: expect a digest instance at #2"
-    end
-    local md = digest and digest.algo
-    if not md and key:get_default_digest_type().sn ~= "UNDEF" then
-        md = algorithms.fetch("EVP_MD", "sha256")
-    end
-    if C.X509_sign(self.ctx, key.ctx, md) == 0 then
-        return false, format_error("x509:sign")
     end
     return true
 end
@@ -335,26 +249,42 @@ function _M:get_extension(name, after)
     return extensions.dup(C.X509_get_ext(self.ctx, at)), at + 1
 end
 
--- Returns true, or false and an error.
-function _M:add_extension(extension)
-    if not extensions.istype(extension) then
-        return false, "x509:add_extension: expect a x509.extension instance at #1"
-    elseif C.X509_add_ext(self.ctx, extension.ctx, -1) ~= 1 then
-        return false, format_error("x509:add_extension")
+-- Is the first extension of that name or nid critical? nil if there is none.
+function _M:get_extension_critical(name, after)
+    local extension, _, err = self:get_extension(name, after)
+    if not extension then
+        return nil, err
     end
-    return true
+    return extension:get_critical()
 end
 
--- Put it in the stead of the one of its kind, or add it.
-function _M:set_extension(extension, after)
-    if not extensions.istype(extension) then
-        return false, "x509:set_extension: expect a x509.extension instance at #1"
+-- What the extension says of names: an altname, or nil if there is none.
+function _M:get_subject_alt_name()
+    return altnames.of_extension(C.X509_get_ext_d2i(self.ctx, base.OBJ_txt2nid("subjectAltName"), nil, nil))
+end
+
+function _M:get_issuer_alt_name()
+    return altnames.of_extension(C.X509_get_ext_d2i(self.ctx, base.OBJ_txt2nid("issuerAltName"), nil, nil))
+end
+
+-- {ca = boolean, pathlen = number or nil}, or one of them by name; nil if there is no such extension.
+function _M:get_basic_constraints(name)
+    local found = C.X509_get_ext_d2i(self.ctx, base.OBJ_txt2nid("basicConstraints"), nil, nil)
+    if found == nil then
+        return nil
     end
-    local at = C.X509_get_ext_by_NID(self.ctx, extension:get_object().nid, (after or 0) - 1)
-    if at >= 0 then
-        C.X509_EXTENSION_free(C.X509_delete_ext(self.ctx, at))
+    local held = cast(CONSTRAINTS, ffi_gc(found, C.BASIC_CONSTRAINTS_free))
+    local constraints = {
+        ca = held.ca ~= 0, pathlen = held.pathlen ~= nil and tonumber(C.ASN1_INTEGER_get(held.pathlen)) or nil,
+    }
+    if type(name) == "string" then
+        return constraints[lower(name)]
     end
-    return self:add_extension(extension)
+    return constraints
+end
+
+for name, setter in pairs(making) do
+    _M[name] = setter
 end
 
 return _M
