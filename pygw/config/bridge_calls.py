@@ -24,6 +24,8 @@ def store_calls(store: Store) -> tuple[Entries, Entries]:
         "store_get": entries.get,
         "store_put": entries.put,
         "store_put_if": entries.put_if,
+        "store_put_leased": entries.put_leased,
+        "store_keep_alive": store.keep_alive,
         "store_delete": entries.delete,
         "store_delete_prefix": entries.delete_prefix,
         "store_watch_open": entries.watch_open,
@@ -60,6 +62,10 @@ class _StoreEntries:
         name = _bytes(key)
         put = Put(name, _bytes(value), _seconds(ttl))
         return self._store.transact([put], [(name, int(mod_rev))])
+
+    def put_leased(self, key: str, value: str, ttl: float) -> tuple[int, str]:
+        """-> revision, the lease's id"""
+        return self._store.put_leased(_bytes(key), _bytes(value), int(ttl))
 
     def delete(self, key: str) -> tuple[int, int]:
         """-> revision, number of keys deleted"""

@@ -80,6 +80,15 @@ class EmbeddedStore(Store):
     def put(self, key: bytes, value: bytes, ttl: int | None = None) -> int:
         return self.transact([Put(key, value, ttl)])[0]
 
+    def put_leased(self, key: bytes, value: bytes, ttl: int) -> tuple[int, str]:
+        revision = self.put(key, value, ttl)
+        return revision, f"{revision}/{ttl}"
+
+    def keep_alive(self, lease: str) -> int:
+        revision, ttl = map(int, lease.split("/"))
+        expires = time.time() + ttl
+        return ttl if self._write(self._writer.database.keep_alive, revision, expires) else 0
+
     def delete(self, key: bytes) -> tuple[int, int]:
         write = self._writer.database.transact
         revision, _, deleted = self._write(write, [Delete(key)], (), time.time())

@@ -135,6 +135,15 @@ class Database:
             revision, _, deleted = self._apply([Delete(key) for (key,) in rows], 0.0)
             return revision, deleted
 
+    def keep_alive(self, revision: int, expires: float) -> bool:
+        """Move the end of what a revision wrote with a ttl. Returns whether it is there."""
+        with self._transaction("IMMEDIATE"):
+            cursor = self._connection.execute(
+                "UPDATE kv SET expires = ? WHERE mod_rev = ? AND expires IS NOT NULL",
+                (expires, revision),
+            )
+            return cursor.rowcount > 0
+
     def expire(self, now: float) -> int:
         """Delete the keys whose time is over, as one revision. Returns how many."""
         with self._transaction("IMMEDIATE"):

@@ -71,6 +71,23 @@ class EtcdStore(Store):
         revision: int = answer.header.revision
         return revision
 
+    def put_leased(self, key: bytes, value: bytes, ttl: int) -> tuple[int, str]:
+        lease = self._grant(ttl)
+        answer = self._kv("Put", etcdrpc.PutRequest(key=key, value=value, lease=lease))
+        return answer.header.revision, str(lease)
+
+    def keep_alive(self, lease: str) -> int:
+        request = etcdrpc.LeaseKeepAliveRequest(ID=int(lease))
+
+        def action(endpoint: Endpoint, metadata: Metadata) -> int:
+            stub, timeout = etcdrpc.LeaseStub(endpoint.channel), self._endpoints.timeout
+            answers = stub.LeaseKeepAlive(iter([request]), timeout=timeout, metadata=metadata)
+            seconds: int = next(answers).TTL
+            answers.cancel()
+            return seconds
+
+        return self._endpoints.attempt(action)
+
     def delete(self, key: bytes) -> tuple[int, int]:
         answer = self._kv("DeleteRange", etcdrpc.DeleteRangeRequest(key=key))
         return answer.header.revision, answer.deleted

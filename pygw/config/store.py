@@ -123,6 +123,17 @@ class Store(ABC):
         """Write a key, for `ttl` seconds or for ever. Returns the new revision, once durable."""
 
     @abstractmethod
+    def put_leased(self, key: bytes, value: bytes, ttl: int) -> tuple[int, str]:
+        """Write a key for `ttl` seconds. Returns the new revision and the lease that holds the key.
+
+        A later write of the key without it takes the key from the lease.
+        """
+
+    @abstractmethod
+    def keep_alive(self, lease: str) -> int:
+        """Let the seconds of a lease begin anew; returns them, 0 when the lease is over."""
+
+    @abstractmethod
     def delete(self, key: bytes) -> tuple[int, int]:
         """Remove a key. Returns the revision and how many keys (0 or 1) were removed."""
 

@@ -171,7 +171,8 @@ local function write(key, do_write)
     return res, key
 end
 
--- Write value as JSON, for ttl seconds or for ever. Status 201 when the key is new, else 200.
+-- Write value as JSON, for ttl seconds or for ever. Status 201 when the key is new, else 200. With a ttl, body.lease_id
+-- is what keepalive() takes.
 function _M.set(key, value, ttl)
     local created
     local res, real_key = write(key, function(cli, name)
@@ -238,6 +239,16 @@ end
 -- Delete all keys that begin with key.
 function _M.rmdir(key)
     return delete(key, "rmdir")
+end
+
+-- Let the ttl seconds of a key that set() wrote begin anew. Returns the answer, or nil, err, also when they are over.
+function _M.keepalive(id)
+    local cli, _, err = _M.get_etcd_cli()
+    if not cli then
+        return nil, err
+    end
+    warn_if_data_plane()
+    return cli:keepalive(id)
 end
 
 -- {body = {etcdserver, etcdcluster}}

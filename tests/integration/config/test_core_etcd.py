@@ -119,6 +119,16 @@ def test_a_ttl_ends_a_key(run: Run, store: Store, base: bytes) -> None:
     assert watch.next(10).events[0].type == "DELETE"
 
 
+def test_a_ttl_begins_anew(run: Run) -> None:
+    code = """
+        local id = core.etcd.set("/x", {}, 60).body.lease_id
+        local kept = core.etcd.keepalive(id).body.result
+        core.etcd.delete("/x")
+        return id == kept.ID, kept.TTL, core.etcd.set("/x", {}).body.lease_id == nil
+    """
+    assert run(code) == [True, "60", True]
+
+
 def test_the_version_of_the_store(run: Run) -> None:
     found = run(
         """

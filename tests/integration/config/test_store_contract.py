@@ -236,6 +236,17 @@ def test_a_key_with_a_ttl_is_deleted_when_its_time_is_over(store: Store, base: b
     assert revision > put + 1
 
 
+def test_a_lease_that_is_kept_alive_holds_its_key(store: Store, base: bytes) -> None:
+    watch = store.open_watch(base, 0)
+    _, lease = store.put_leased(base + b"leased", b"1", 3)
+    store.put(base + b"first", b"", ttl=1)
+    assert all_events(watch, 3)[2][1] == base + b"first"
+    assert store.keep_alive(lease) == 3
+    store.put(base + b"second", b"", ttl=2)
+    assert [event[1] for event in all_events(watch, 3)[1:]] == [base + b"second", base + b"leased"]
+    assert store.keep_alive(lease) == 0
+
+
 def test_a_write_without_ttl_makes_the_key_stay(store: Store, base: bytes) -> None:
     watch = store.open_watch(base, 0)
     store.put(base + b"kept", b"1", ttl=1)

@@ -68,18 +68,33 @@ function Client:get(key)
     return answer(revision, { kvs = value and to_kvs({ key }, { value }, { create_rev }, { mod_rev }) })
 end
 
--- Write value as JSON; opts.ttl: seconds after which the key is deleted.
+-- Write value as JSON; opts.ttl: seconds after which the key is deleted, unless keepalive(body.lease_id) is called.
 function Client:set(key, value, opts)
     local text, err = json.encode(value)
     if not text then
         return nil, err
     end
-    local revision
-    revision, err = await.store_put(key, text, opts and opts.ttl)
-    if not revision then
-        return nil, failure(err)
+    local revision, lease
+    if opts and opts.ttl then
+        revision, lease = await.store_put_leased(key, text, opts.ttl)
+    else
+        revision, err = await.store_put(key, text)
     end
-    return answer(revision, {})
+    if not revision then
+        return nil, failure(lease or err)
+    end
+    return answer(revision, { lease_id = lease })
+end
+
+-- Have the seconds of a lease begin anew: body.result has ID and TTL.
+function Client:keepalive(id)
+    local ttl, err = await.store_keep_alive(id)
+    if not ttl then
+        return nil, failure(err)
+    elseif ttl <= 0 then
+        return nil, "etcdserver: requested lease not found"
+    end
+    return { status = 200, headers = {}, body = { result = { ID = id, TTL = tostring(ttl) } } }
 end
 
 -- Write if the key's mod_revision is still that (0: if the key is absent): body.succeeded tells.
