@@ -38,4 +38,4 @@ function _M.exit_worker()
     return apisix.http_exit_worker()
 end
 
-return _M
+return require("apisix.http.metrics_server").beside(_M)

@@ -73,7 +73,7 @@ end
 -- bridge.call.started hears nil, or why it failed; the descriptors may be closed then.
 function _M.start(config)
     identity.id, identity.count, identity.prefix = config.id, config.count, config.prefix
-    identity.process = config.process
+    identity.process, identity.listeners = config.process, config.listeners
     log.fd, log.level = config.log_fd, config.log_level
     for name, value in pairs(config.http) do
         settings[name] = value

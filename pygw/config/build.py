@@ -19,6 +19,7 @@ from pygw.paths import PLUGINS_DIR
 # As APISIX has them in nginx.conf: the cache of TLS sessions that all workers share, how long one
 # may be resumed, how deep the chains of those may be whom the gateway speaks to.
 _SESSIONS, _SESSION_TIMEOUT, _VERIFY_DEPTH = "SSL:20m", 600, 5
+_METRICS_PORT = 9091
 _SYSTEM_TRUST = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
@@ -109,11 +110,26 @@ def _listen(tree: _Tree) -> tuple[Listen, ...]:
     found = _addresses(tree, "apisix.node_listen", tls=False)
     if tree.get("apisix.ssl.enable", False):
         found += _addresses(tree, "apisix.ssl.listen", tls=True)
+    found += _metrics(tree)
     for i, address in enumerate(found):
         if address.port and str(address) in map(str, found[:i]):
             key = ("apisix", "ssl", "listen") if address.tls else ("apisix", "node_listen")
+            key = ("plugin_attr", "prometheus", "export_addr") if address.site else key
             raise tree.document.error(key, f"{address} is given twice")
     return tuple(found)
+
+
+def _metrics(tree: _Tree) -> list[Listen]:
+    """The address of the plugin prometheus' own server, where config.yaml asks for one."""
+    prometheus = "plugin_attr.prometheus"
+    address = tree.get(f"{prometheus}.export_addr")
+    if not tree.get(f"{prometheus}.enable_export_server", address is not None):
+        return []
+    if "prometheus" not in tree.get("plugins", []):
+        return []
+    address = address or {}
+    ip, port = address.get("ip", "127.0.0.1"), address.get("port", _METRICS_PORT)
+    return [Listen(ip.strip("[]"), port, site="metrics")]
 
 
 def _addresses(tree: _Tree, key: str, tls: bool) -> list[Listen]:

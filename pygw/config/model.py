@@ -14,11 +14,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Listen:
-    """One address to listen on; port 0 lets the kernel choose. tls: HTTPS is spoken there."""
+    """One address to listen on; port 0 lets the kernel choose. tls: HTTPS is spoken there.
+
+    site: what answers there, "" (the gateway's routes) or "metrics".
+    """
 
     ip: str
     port: int
     tls: bool = False
+    site: str = ""
 
     def __str__(self) -> str:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"

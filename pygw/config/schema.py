@@ -206,6 +206,16 @@ DEPLOYMENT = Table(
     }
 )
 
+PROMETHEUS = Table(
+    {
+        "enable_export_server": c.boolean,
+        "export_addr": Table({"ip": c.ip, "port": c.port}),
+        "export_uri": c.string,
+        "metric_prefix": c.string,
+        "refresh_interval": c.number(0.1),
+    }
+)
+
 PYGW = Table(
     {
         "pid": c.string,
@@ -224,7 +234,7 @@ ROOT = Table(
         "deployment": DEPLOYMENT,
         "plugins": ListOf(c.string),
         "stream_plugins": ListOf(c.string),
-        "plugin_attr": Table({}, other=Table({})),
+        "plugin_attr": Table({"prometheus": PROMETHEUS}, other=Table({})),
         "graphql": Table({"max_size": c.integer(1)}),
         "pygw": PYGW,
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from pygw.config.model import Settings
+from pygw.config.model import Listen, Settings
 from pygw.process.adminkey import key_file, with_key
 from pygw.process.child import Child, Kind
 from pygw.process.listeners import Key, Listeners
@@ -111,11 +111,16 @@ class Generation:
         """What it serves, for the one line that a start prints."""
         settings = self.settings
         bound = self._listeners.bound
-        plain, tls = (
-            " ".join(str(bound("worker", each)) for each in settings.listen if each.tls is over)
-            for over in (False, True)
+
+        def kind(address: Listen) -> str:
+            return address.site or ("tls" if address.tls else "plain")
+
+        plain, tls, metrics = (
+            " ".join(str(bound("worker", each)) for each in settings.listen if kind(each) == wanted)
+            for wanted in ("plain", "tls", "metrics")
         )
         parts = [f"listening on {plain}", *([f"over TLS on {tls}"] if tls else [])]
+        parts += [f"metrics on {metrics}"] if metrics else []
         if self.has_admin:
             key = f" (key in {self.key_file})" if self.key_file else ""
             parts.append(f"admin {bound('admin', settings.admin.listen)}{key}")

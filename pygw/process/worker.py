@@ -34,7 +34,7 @@ def serve(child: Child) -> None:
         child.settings,
         child.id,
         [
-            Listener(fd, address.tls)
+            Listener(fd, address.tls, address.site)
             for fd, address in zip(child.listen_fds, child.settings.listen, strict=False)
         ],
         child.app,

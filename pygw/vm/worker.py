@@ -21,6 +21,7 @@ from pygw.hub.clock import Clock
 from pygw.hub.epoll import EpollHub
 from pygw.hub.timers import NgxTimers
 from pygw.vm.bridge import Bridge
+from pygw.vm.cache_sweep import sweep_cache
 from pygw.vm.runtime import create_runtime
 from pygw.vm.worker_thread import WorkerThreads
 
@@ -39,10 +40,14 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class Listener:
-    """A listening, non-blocking socket. tls: its connections begin with a TLS handshake."""
+    """A listening, non-blocking socket. tls: its connections begin with a TLS handshake.
+
+    site: what answers there, see `Listen`.
+    """
 
     fd: int
     tls: bool = False
+    site: str = ""
 
 
 class Worker:
@@ -105,7 +110,12 @@ class Worker:
                 "quit": partial(self.stop, graceful=True),
                 **(calls or {}),
             },
-            {"resolve": _resolve, "run_worker_thread": self._threads.run, **(awaits or {})},
+            {
+                "resolve": _resolve,
+                "run_worker_thread": self._threads.run,
+                "sweep_cache": sweep_cache,
+                **(awaits or {}),
+            },
         )
 
     def start(self) -> None:
