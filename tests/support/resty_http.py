@@ -24,7 +24,7 @@ class Recorder:
 
     def __call__(self, conversation: Conversation) -> None:
         for head in conversation.requests():
-            self.heads.append(head.decode())
+            self.heads.append(head.decode("latin-1"))
             self.bodies.append(conversation.read_exactly(int(self.field("content-length") or 0)))
             conversation.send(self.response)
 

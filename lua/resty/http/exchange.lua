@@ -79,7 +79,11 @@ function _M.send_request(self, params)
         return nil, err
     end
     params.headers = headers
-    local bytes = head.format(params, self.path_prefix)
+    local bytes
+    bytes, err = head.format(params, self.path_prefix)
+    if not bytes then
+        return nil, err
+    end
     if _M.debugging then
         ngx_log(DEBUG, "\n", bytes)
     end

@@ -32,25 +32,57 @@ local function query_of(params)
     return "?" .. query
 end
 
+-- What may not stand in a target, in a field's name, in its value: it could end the line, or begin another one.
+local BAD_TARGET = "[%z\1-\32#<>`]"
+local BAD_NAME = "[^%w!#$%%&'*+.^_`|~-]"
+local BAD_VALUE = "[%z\1-\8\10-\31\127]"
+
+-- Append the line of a field to parts, which has n. Returns how many it has then, or nil and an error text.
+local function add_field(parts, n, name, value)
+    value = tostring(value)
+    if find(value, BAD_VALUE) then
+        return nil, "invalid characters found in header value"
+    end
+    parts[n + 1], parts[n + 2], parts[n + 3], parts[n + 4] = name, ": ", value, "\r\n"
+    return n + 4
+end
+
+local function add_fields(parts, n, name, value)
+    name = tostring(name)
+    if name == "" or find(name, BAD_NAME) then
+        return nil, "invalid characters found in header key"
+    elseif type(value) ~= "table" then
+        return add_field(parts, n, name, value)
+    end
+    local err
+    for _, each in pairs(value) do
+        n, err = add_field(parts, n, name, each)
+        if not n then
+            return nil, err
+        end
+    end
+    return n
+end
+
 -- The bytes of a request's head. params: {method, path, query, version, headers}; prefix: before the path.
+-- Returns them, or nil and an error text.
 function _M.format(params, prefix)
+    local path, query = params.path, query_of(params)
+    if find(path, BAD_TARGET) then
+        return nil, "invalid characters found in path"
+    elseif find(query, BAD_TARGET) then
+        return nil, "invalid characters found in query"
+    end
     local version = VERSIONS[params.version]
         or error("unsupported HTTP version: " .. tostring(params.version), 0)
-    local parts = { upper(params.method), " ", prefix or "", params.path, query_of(params), version }
-    local n = #parts
-    local function add(name, value)
-        parts[n + 1], parts[n + 2], parts[n + 3], parts[n + 4] = name, ": ", tostring(value), "\r\n"
-        n = n + 4
-    end
+    local parts = { upper(params.method), " ", prefix or "", path, query, version }
+    local n = 6
     for name, value in pairs(params.headers) do
-        name = tostring(name)
-        if type(value) == "table" then
-            for _, each in pairs(value) do
-                add(name, each)
-            end
-        else
-            add(name, value)
+        local more, err = add_fields(parts, n, name, value)
+        if not more then
+            return nil, err
         end
+        n = more
     end
     parts[n + 1] = "\r\n"
     return concat(parts)

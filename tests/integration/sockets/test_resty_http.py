@@ -123,3 +123,26 @@ def test_a_unix_socket_names_no_host(run: Run) -> None:
     """
     why = "Unable to generate a useful Host header for a unix domain socket. Please provide one."
     assert run(lambda _: None, code) == [None, why]
+
+
+@pytest.mark.parametrize(
+    ("params", "why"),
+    [
+        (r'path = "/a b"', "path"),
+        (r'path = "/a\r\nX: y"', "path"),
+        (r'path = "/", query = "a\nb"', "query"),
+        (r'headers = { ["X\r\nY"] = "1" }', "header key"),
+        (r'headers = { [""] = "1" }', "header key"),
+        (r'headers = { X = "1\r\nY: 2" }', "header value"),
+        (r'headers = { X = { "1", "2\0" } }', "header value"),
+    ],
+)
+def test_what_would_end_a_line_is_not_sent(connected: Run, params: str, why: str) -> None:
+    expected = [None, f"invalid characters found in {why}"]
+    assert connected(lambda _: None, f"return httpc:request{{ {params} }}") == expected
+
+
+def test_what_only_looks_odd_is_sent(connected: Run) -> None:
+    seen = Recorder()
+    params = r"""path = "/a?b|{c}\"\127\255", headers = { ["!x~"] = "a\tb\255" }"""
+    assert connected(seen, f"return httpc:request{{ {params} }}.status") == [200]
