@@ -1,8 +1,9 @@
 -- Owns where modules are found that package.path alone would find wrongly:
 -- "apisix.plugins.NAME" is looked for on the user's extra Lua path, then in each plugin directory (as
 -- DIR/apisix/plugins/NAME.lua, so that an APISIX checkout is one, or as DIR/NAME.lua), and last among ours;
--- the runtime's own modules (ngx.*, resty.core.*, server.*) are always ours: those of an OpenResty tree
--- on the user's path speak to nginx's C functions, which are not here.
+-- the runtime's own modules (ngx.*, resty.core.*, resty.events.*, server.*) are always ours: those of an
+-- OpenResty tree on the user's path speak to nginx's C functions, or through a server block of it, which
+-- are not here.
 -- Plugins, and what is on the user's path, are loaded through server.modules, which can load them again.
 local searchpath = package.searchpath
 local match, gsub = string.match, string.gsub
@@ -22,7 +23,7 @@ local function path_of(directories)
     return concat(templates, ";")
 end
 
-local RUNTIME = { "^ngx%.", "^resty%.core$", "^resty%.core%.", "^server%." }
+local RUNTIME = { "^ngx%.", "^resty%.core$", "^resty%.core%.", "^server%.", "^resty%.events$", "^resty%.events%." }
 
 local function of_runtime(name)
     for _, pattern in ipairs(RUNTIME) do

@@ -32,6 +32,7 @@ def main() -> None:
     \b
     pygw run -c config.yaml     serve, in the foreground
     pygw test -c config.yaml    check the configuration, start nothing
+    pygw check plugins/         check whether plugins can run here
     pygw reload -c config.yaml  have a running gateway read it again
     pygw trace GET /path        show what plugins do to a request
     """
@@ -142,6 +143,56 @@ def trace(
         return
     for line in render(found):
         click.echo(line)
+
+
+@main.command()
+@click.argument("plugins", nargs=-1, metavar="[PLUGIN.lua | DIR | NAME]...")
+@config_option
+@click.option(
+    "--lua-path",
+    "lua_paths",
+    metavar="DIR",
+    multiple=True,
+    help="A LuaRocks tree, or ;-separated templates: libraries that plugins need; may be repeated.",
+)
+@click.option(
+    "--timeout",
+    "seconds",
+    metavar="SECONDS",
+    type=click.FloatRange(0, min_open=True),
+    default=20,
+    show_default=True,
+    help="How long one plugin may take to load.",
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+def check(
+    plugins: tuple[str, ...],
+    config: Path | None,
+    lua_paths: tuple[str, ...],
+    seconds: float,
+    form: str,
+) -> None:
+    """Check whether Lua plugins can run here, and name what they lack.
+
+    Each is loaded as a worker would load it, in a process of its own; what its source reaches for
+    is looked up. A directory gives a line a plugin; without arguments: the configured plugins.
+    Exits 0 if all can run, 1 if not.
+    """
+    from pygw.check import command, targets
+
+    try:
+        settings = command.with_lua_paths(settings_from(config), lua_paths)
+        groups = [targets.find_targets(each, settings) for each in plugins]
+    except targets.TargetError as error:
+        raise click.UsageError(str(error)) from None
+    except ConfigError as error:
+        _die(str(error))
+    groups = groups or [targets.configured(settings)]
+    try:
+        good = command.check(groups, settings, seconds, form, click.echo)
+    except command.BootError as error:
+        _die(f"the gateway itself does not start: {error}")
+    sys.exit(0 if good else 1)
 
 
 @main.command()

@@ -146,11 +146,12 @@ local function from_sources()
     return found
 end
 
--- A module that fails to load leaves a light userdata behind, and whoever requires it next is told of a loop
--- instead of the cause. Let it be read again, its parts included.
+-- A module that fails to load leaves LuaJIT's mark behind, whose type reads as a number here, and whoever
+-- requires it next is told of a loop instead of the cause. Let it be read again, its parts included.
 local function forget_failures()
     for name, module in pairs(loaded) do
-        if type(module) == "userdata" and find(name, "^apisix%.") then
+        local kind = type(module)
+        if (kind == "userdata" or kind == "number") and find(name, "^apisix%.") then
             loaded[name] = nil
         end
     end
