@@ -13,7 +13,7 @@ import gevent
 
 from pygw.changes import Changes
 from pygw.config.bridge_calls import store_calls
-from pygw.config.choose import open_standalone, open_store
+from pygw.config.choose import open_debug, open_standalone, open_store
 from pygw.config.model import Settings
 from pygw.config.plugin_files import PluginFiles
 from pygw.hub.clock import Clock
@@ -52,6 +52,7 @@ class Gateway:
         self._changes = Changes(self.hooks.hook.pygw_config_change)
         self._store = None if app else open_store(settings)
         self._standalone = None if app else open_standalone(settings)
+        self._debug = None if app else open_debug(settings)
         self._plugin_files = PluginFiles()
         calls, awaits = self._bridge_functions()
         self.worker = Worker(
@@ -75,6 +76,7 @@ class Gateway:
         awaits: dict[str, Callable[..., Any]] = {}
         parts = [store_calls(self._store)] if self._store is not None else []
         parts += [self._standalone.calls()] if self._standalone is not None else []
+        parts += [self._debug.calls("debug")] if self._debug is not None else []
         parts.append(self._plugin_files.calls())
         for immediate, awaited in parts:
             calls.update(immediate)
@@ -119,15 +121,17 @@ class Gateway:
         """Begin to stop; see Worker.stop."""
         self.worker.stop(graceful)
         self._plugin_files.close()  # wakes the timer that waits for a change
-        if self._standalone is not None:
-            gevent.spawn(self._standalone.close)  # wakes the timer that waits for the file
+        for file in (self._standalone, self._debug):
+            if file is not None:
+                gevent.spawn(file.close)  # wakes the timer that waits for the file
 
     def _close(self) -> None:
         self._plugin_files.close()
         if self._store is not None:
             self._store.close()
-        if self._standalone is not None:
-            self._standalone.close()
+        for file in (self._standalone, self._debug):
+            if file is not None:
+                file.close()
 
 
 def _try(what: str, function: Callable[..., Any], **arguments: Any) -> None:

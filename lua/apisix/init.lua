@@ -6,6 +6,7 @@ local consumer = require "apisix.consumer"
 local consumer_group = require "apisix.consumer_group"
 local core = require "apisix.core"
 local discovery = require "apisix.discovery.init"
+local debug = require "apisix.debug"
 local global_rules = require "apisix.global_rules"
 local http_upstream = require "apisix.http.upstream"
 local plugin = require "apisix.plugin"
@@ -99,6 +100,7 @@ function _M.http_init_worker()
     seed_random()
     core.lrucache.init_worker()
     timers.init_worker()
+    debug.init_worker()
     init_config()
     discovery.init_worker()
     plugin.add_source(require("server.python_plugins").list)

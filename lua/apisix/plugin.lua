@@ -157,7 +157,6 @@ end
 
 -- Load the plugins and watch /plugins and /plugin_metadata. Once per worker.
 function _M.init_worker()
-    trace.init_worker()
     _M.load()
     reload.init_worker(function()
         _M.load_times = loader.load_times

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pygw.config.model import Settings
@@ -32,6 +33,15 @@ def open_standalone(settings: Settings) -> StandaloneFile | None:
     Raises ConfigError when the file cannot be used.
     """
     return StandaloneFile(settings.yaml_path) if settings.provider == "yaml" else None
+
+
+def open_debug(settings: Settings) -> StandaloneFile:
+    """debug.yaml beside config.yaml, followed whether it is there or not."""
+    profile = os.environ.get("APISIX_PROFILE")
+    name = f"debug-{profile}.yaml" if profile else "debug.yaml"
+    beside = Path(settings.source).absolute().parent
+    directory = beside if beside.is_dir() else settings.base
+    return StandaloneFile(directory / name, optional=True)
 
 
 def _trusted_ca(settings: Settings) -> Path | None:

@@ -1,4 +1,4 @@
-"""Owns apisix.yaml (or .json): reading it, noticing that it changed, keeping the last good one.
+"""Owns apisix.yaml (or .json) and debug.yaml: reads them, notices changes, keeps the last good.
 
 The file is watched by its directory, so that editors and ConfigMap updates, which replace it, are
 seen. A file that cannot be used is one line in the log; the configuration in force stays. Must
@@ -80,12 +80,15 @@ class StandaloneFile:
 
     The first reading happens here. Raises ConfigError when it fails. A version is the time of
     the file's last change in milliseconds, raised where needed so that no two are the same.
+    optional: while the file is absent it says nothing, and one that is bad at the start likewise.
     """
 
-    def __init__(self, path: Path, env: Mapping[str, str] | None = None) -> None:
-        self._path, self._env = path, env
+    def __init__(
+        self, path: Path, env: Mapping[str, str] | None = None, *, optional: bool = False
+    ) -> None:
+        self._path, self._env, self._optional = path, env, optional
         self._signature = _signature(path)
-        self._config = _encode(parse(path, env))
+        self._config = self._read_first()
         self._version = _milliseconds(self._signature)
         self._closed = False
         self._touched, self._renewed = Event(), Event()
@@ -94,7 +97,8 @@ class StandaloneFile:
         try:
             # Both ends of a link: it may be replaced, or what it leads to may be edited.
             directories = {path.absolute().parent, path.resolve().parent}
-            self._inotify = Inotify(directories, DIRECTORY_CHANGES, self._touched.set)
+            names = {path.name, path.resolve().name}
+            self._inotify = Inotify(directories, DIRECTORY_CHANGES, self._touched.set, names)
         except OSError as error:
             _log.warning("no inotify for %s (%s): it is polled", path, error)
         self._follower = gevent.spawn(self._follow)
@@ -109,14 +113,16 @@ class StandaloneFile:
             self._renewed.wait(timeout)
         return self._version if self._version != version else None
 
-    def calls(self) -> tuple[dict[str, Callable[..., Any]], dict[str, Callable[..., Any]]]:
-        """The bridge's entries: immediate ones, awaited ones."""
+    def calls(
+        self, name: str = "standalone"
+    ) -> tuple[dict[str, Callable[..., Any]], dict[str, Callable[..., Any]]]:
+        """The bridge's entries, NAME_config and NAME_wait: immediate ones, awaited ones."""
 
-        def standalone_config() -> tuple[bytes, int, str]:
+        def config() -> tuple[bytes, int, str]:
             """-> configuration as JSON, version, path of the file"""
             return *self.config(), str(self._path)
 
-        return {"standalone_config": standalone_config}, {"standalone_wait": self.wait}
+        return {f"{name}_config": config}, {f"{name}_wait": self.wait}
 
     def close(self) -> None:
         """Stop following the file and wake who waits. Again is harmless."""
@@ -129,6 +135,17 @@ class StandaloneFile:
         self._pool.kill()
         if self._inotify:
             self._inotify.close()
+
+    def _read_first(self) -> bytes:
+        if self._optional and self._signature is None:
+            return b"{}"
+        try:
+            return _encode(parse(self._path, self._env))
+        except ConfigError as error:
+            if not self._optional:
+                raise
+            _log.error("%s; it counts as absent", error)
+            return b"{}"
 
     def _follow(self) -> None:
         while True:
@@ -147,7 +164,10 @@ class StandaloneFile:
 
     def _read_again(self) -> None:
         self._signature = _signature(self._path)
-        config, failure = self._pool.apply(_try_parse, (self._path, self._env))
+        if self._optional and self._signature is None:
+            config, failure = b"{}", None
+        else:
+            config, failure = self._pool.apply(_try_parse, (self._path, self._env))
         if failure is not None:
             _log.error("%s; the configuration in force stays", failure)
             return

@@ -1,4 +1,4 @@
--- Owns the debug mode of requests, on when config.yaml says `apisix.enable_debug: true`: the response header
+-- Owns the debug mode of requests, on when apisix.debug says so: the response header
 -- Apisix-Plugins, and the whole trace (trace/record.lua) of a request that asks for one. Costs one field read when off.
 local core = require "apisix.core"
 local record = require "apisix.plugin.trace.record"
@@ -9,12 +9,7 @@ local ngx = ngx
 
 local AFTER_HEADER = { "body_filter", "delayed_body_filter", "log" }
 
-local _M = { enabled = false }
-
--- Read whether it is on.
-function _M.init_worker()
-    _M.enabled = core.table.try_read_attr(core.config.local_conf(), "apisix", "enable_debug") == true
-end
+local _M = { enabled = false } -- enabled: apisix.debug's to set
 
 local function add(list, item)
     for i = 1, #list do

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from support.gateway import Answer, Gateway, Upstream, running_gateway
@@ -24,10 +22,11 @@ local deeds = {
     exits_with_nonsense = function() ngx.exit("nonsense") end,
     says_too_much = function() ngx.say("x") ngx.exit(200) ngx.say("y") end,
 }
-local schema = { type = "object", properties = { deed = { type = "string" }, phase = { type = "string" } } }
+local text = { type = "string" }
+local schema = { type = "object", properties = { deed = text, phase = text } }
 local _M = { version = 0.1, priority = 10, name = "bad", schema = schema }
 function _M.check_schema(conf) return core.schema.check(schema, conf) end
-for _, phase in ipairs({ "rewrite", "access", "before_proxy", "header_filter", "body_filter", "log" }) do
+for phase in ("rewrite access before_proxy header_filter body_filter log"):gmatch("%S+") do
     _M[phase] = function(conf)
         if conf.phase == phase then return deeds[conf.deed]() end
     end

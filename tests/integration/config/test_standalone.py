@@ -221,3 +221,52 @@ def test_closing_wakes_who_waits_and_leaves_no_descriptor(path: Path) -> None:
     file.close()
     assert waiter.get(timeout=1) is None
     assert set(os.listdir("/proc/self/fd")) <= before
+
+
+def test_a_log_beside_the_file_does_not_keep_its_changes_back(
+    path: Path, follow: Callable[..., StandaloneFile]
+) -> None:
+    file = follow()
+    _, version = file.config()
+
+    def write_a_log() -> None:
+        with path.with_name("error.log").open("w") as log:
+            while True:
+                log.write("x\n")
+                log.flush()
+                gevent.sleep(0.001)
+
+    logging = gevent.spawn(write_a_log)
+    path.write_text(GOOD.replace("/a", "/b"))
+    config, _ = next_config(file, version)
+    logging.kill()
+    assert config["routes"][0]["uri"] == "/b"
+
+
+def test_an_optional_file_may_come_and_go(tmp_path: Path) -> None:
+    path = tmp_path / "debug.yaml"
+    file = StandaloneFile(path, optional=True)
+    try:
+        text, version = file.config()
+        assert json.loads(text) == {}
+        path.write_text("basic: {enable: true}\n#END\n")
+        config, version = next_config(file, version)
+        assert config == {"basic": {"enable": True}}
+        path.unlink()
+        config, version = next_config(file, version)
+        assert config == {}
+    finally:
+        file.close()
+
+
+def test_an_optional_file_that_is_bad_counts_as_absent(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "debug.yaml"
+    path.write_text("basic: {enable: true}\n")
+    file = StandaloneFile(path, optional=True)
+    try:
+        assert json.loads(file.config()[0]) == {}
+        assert "the last line must be #END" in caplog.text
+    finally:
+        file.close()
