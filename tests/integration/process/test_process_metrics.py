@@ -1,4 +1,4 @@
-"""Metrics of a gateway in several processes: counted by all of them, shown by each, on an address of their own."""
+"""Metrics of a gateway in several processes: counted by all, shown by each, on an address apart."""
 
 from __future__ import annotations
 
