@@ -139,8 +139,10 @@ function _M.check_ssl_conf(in_dp, conf)
         end
     end
     ok, err = validate_pair(conf.cert, conf.key)
-    if not ok or conf.type == "client" then
-        return ok, err
+    if not ok then
+        return nil, err
+    elseif conf.type == "client" then
+        return true
     end
     ok, err = check_more_pairs(conf.certs, conf.keys)
     if not ok then
