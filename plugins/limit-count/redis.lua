@@ -1,17 +1,13 @@
 -- Owns counters in redis. What reads and writes a counter is one script: gateways count in the same one at the same
 -- time. Names and contents are those of APISIX's plugin, so that both can share them. Part of limit-count.
 local core = require "apisix.core"
-local to_hex = require("resty.string").to_hex
+local scripts = require "apisix.plugins.limit-count.script"
 
+local eval = scripts.eval
 local null = ngx.null
+local script = scripts.new
 local setmetatable = setmetatable
-local sha1_bin = ngx.sha1_bin
-local sub = string.sub
 local tonumber = tonumber
-
-local function script(text)
-    return { text = text, sha = to_hex(sha1_bin(text)) }
-end
 
 -- KEYS: counter. ARGV: cost, seconds that a new counter lives. -> value, milliseconds left
 local ADD = script([[
@@ -48,16 +44,6 @@ local _M = {}
 -- provider: see limit-count.providers.
 function _M.new(provider)
     return setmetatable({ provider = provider }, Redis)
-end
-
--- Redis forgets scripts when it restarts.
-local function eval(client, what, counter, ...)
-    local reply, err = client:evalsha(what.sha, 1, counter, ...)
-    if not reply and err and sub(err, 1, 8) == "NOSCRIPT" then
-        core.log.warn("redis evalsha failed: ", err, ". Falling back to eval")
-        reply, err = client:eval(what.text, 1, counter, ...)
-    end
-    return reply, err
 end
 
 local function get_number(client, name)

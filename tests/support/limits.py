@@ -1,9 +1,10 @@
-"""What tests of limit-count have in common: virtual time, many requests, what headers say."""
+"""What tests of limit-* have in common: virtual time, many requests, what headers say."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import gevent
 from support.gateway import Answer, Gateway
 from support.redis_server import Redis
 
@@ -64,3 +65,17 @@ def quota(answer: Answer, infix: str = "") -> tuple[str | None, ...]:
     """What the headers say of limit, remaining and reset."""
     names = ("Limit", "Remaining", "Reset")
     return tuple(answer.headers.get(f"X-{infix}RateLimit-{name}") for name in names)
+
+
+def begin(gateway: Gateway, path: str, *sent: tuple[str, str]) -> gevent.Greenlet:
+    """Send a request that may have to wait; returns when the gateway has looked at it."""
+    job = gevent.spawn(gateway.ask, path, list(sent))
+    gevent.sleep(0)
+    still_waits(gateway, job)
+    return job
+
+
+def still_waits(gateway: Gateway, job: gevent.Greenlet) -> bool:
+    """Is there no answer yet, though the gateway has answered one that came later?"""
+    gateway.ask("/nowhere")
+    return not job.ready()

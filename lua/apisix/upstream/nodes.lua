@@ -139,7 +139,7 @@ end
 -- What a request's Host is when it is to be the node's: host, or domain, with the port unless it is the
 -- scheme's own.
 function _M.host_of(node, scheme)
-    if node.host_scheme ~= scheme then
+    if node.host_scheme ~= scheme or not node.upstream_host then
         local host = node.domain or node.host
         if scheme and _M.scheme_to_port[scheme] ~= node.port then
             host = host .. ":" .. node.port
