@@ -76,7 +76,7 @@ function _M.new(value, base)
 end
 
 function _M.istype(value)
-    return value and value.ctx and istype(NUMBER, value.ctx)
+    return type(value) == "table" and istype(NUMBER, value.ctx)
 end
 
 -- A bn of its own with the value of a struct bignum_st *.

@@ -42,7 +42,7 @@ function _M.new(name, properties)
 end
 
 function _M.istype(value)
-    return value and value.ctx and istype(CONTEXT, value.ctx)
+    return type(value) == "table" and istype(CONTEXT, value.ctx)
 end
 
 -- The size of the buffer is each call's own here; taken for compatibility.

@@ -5,7 +5,7 @@ local algorithms = require "resty.openssl.algorithms"
 local format_error = require("resty.openssl.err").format_error
 
 local ffi_gc, ffi_new, ffi_string, istype = ffi.gc, ffi.new, ffi.string, ffi.istype
-local select, setmetatable, tostring = select, setmetatable, tostring
+local select, setmetatable, tostring, type = select, setmetatable, tostring, type
 
 local CONTEXT = ffi.typeof("struct evp_md_ctx_st *")
 local length = ffi_new("unsigned int[1]")
@@ -34,7 +34,7 @@ function _M.new(name, properties)
 end
 
 function _M.istype(value)
-    return value and value.ctx and istype(CONTEXT, value.ctx)
+    return type(value) == "table" and istype(CONTEXT, value.ctx)
 end
 
 function _M:get_provider_name()

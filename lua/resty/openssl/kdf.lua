@@ -34,7 +34,7 @@ function _M.new(name, properties)
 end
 
 function _M.istype(value)
-    return value and value.ctx and istype(CONTEXT, value.ctx)
+    return type(value) == "table" and istype(CONTEXT, value.ctx)
 end
 
 function _M:get_provider_name()

@@ -6,7 +6,7 @@ local format_error = require("resty.openssl.err").format_error
 local params = require "resty.openssl.params"
 
 local ffi_gc, ffi_new, ffi_string, istype = ffi.gc, ffi.new, ffi.string, ffi.istype
-local select, setmetatable, tonumber, tostring = select, setmetatable, tonumber, tostring
+local select, setmetatable, tonumber, tostring, type = select, setmetatable, tonumber, tostring, type
 
 local CONTEXT = ffi.typeof("struct evp_mac_ctx_st *")
 local KINDS = { digest = params.UTF8, cipher = params.UTF8 }
@@ -52,7 +52,7 @@ function _M.new(key, name, cipher, digest, properties)
 end
 
 function _M.istype(value)
-    return value and value.ctx and istype(CONTEXT, value.ctx)
+    return type(value) == "table" and istype(CONTEXT, value.ctx)
 end
 
 function _M:get_provider_name()

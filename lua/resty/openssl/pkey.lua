@@ -79,7 +79,7 @@ function _M.new(source, opts)
 end
 
 function _M.istype(value)
-    return value and value.ctx and istype(KEY, value.ctx)
+    return type(value) == "table" and istype(KEY, value.ctx)
 end
 
 -- {id, nid, sn, ln} of the key's type, or the nid alone; nil and an error if it has none.

@@ -72,7 +72,7 @@ function _M.new(certificate, format)
 end
 
 function _M.istype(value)
-    return value and value.ctx and istype(CERTIFICATE, value.ctx)
+    return type(value) == "table" and istype(CERTIFICATE, value.ctx)
 end
 
 -- A copy of an OpenSSL certificate.

@@ -133,7 +133,10 @@ function _M.sign(self, what, digest, padding, opts)
         found, err = ecdsa.sig_der2raw(found, self:order_size())
         err = err and "pkey:sign: ecdsa.sig_der2raw: " .. err
     end
-    return found, err
+    if not found then
+        return nil, err
+    end
+    return found
 end
 
 -- Returns whether that is the signature of the text or the digest, and an error if not; nil and an error if it cannot

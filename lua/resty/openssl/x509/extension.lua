@@ -54,7 +54,7 @@ function _M.new(name, value, data)
 end
 
 function _M.istype(value)
-    return value and value.ctx and istype(EXTENSION, value.ctx)
+    return type(value) == "table" and istype(EXTENSION, value.ctx)
 end
 
 -- A copy of an OpenSSL extension.

@@ -24,7 +24,7 @@ function _M.new()
 end
 
 function _M.istype(value)
-    return value and value.ctx and istype(NAME, value.ctx)
+    return type(value) == "table" and istype(NAME, value.ctx)
 end
 
 -- A copy of an OpenSSL name.

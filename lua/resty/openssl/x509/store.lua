@@ -35,7 +35,7 @@ function _M.new()
 end
 
 function _M.istype(value)
-    return value and value.ctx and istype(STORE, value.ctx)
+    return type(value) == "table" and istype(STORE, value.ctx)
 end
 
 local function result(ok, name)
