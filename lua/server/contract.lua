@@ -128,7 +128,18 @@ end
 
 local mirror = record_of({ url = is_string, set_header = array_of(is_table, "pairs") }, " (url, set_header)")
 
--- What nginx's proxy_* directives say; see server.http.proxy_request, upstream_tls for ssl_…, and mirror.
+local function is_variable(value, where)
+    if type(value) ~= "string" or not find(value, "^%$[%w_]+$") then
+        fail(where, "must be a variable, not " .. tostring(value))
+    end
+end
+
+local cache = record_of({
+    zone = is_variable, zone_info = is_variable, key = is_string, bypass = is_string, no_cache = is_string,
+    methods = array_of(is_string, "methods"),
+}, " (zone, zone_info, key, bypass, no_cache, methods)")
+
+-- What nginx's proxy_* directives say; see server.http.proxy_request, upstream_tls for ssl_…, mirror, and cache.
 local check_proxy = record_of({
     uri = is_string, scheme = is_string, set_header = array_of(is_table, "pairs"), http_version = is_string,
     next_upstream = array_of(is_string, "conditions"), next_upstream_tries = expect("number"),
@@ -138,7 +149,7 @@ local check_proxy = record_of({
     ssl_protocols = is_string, ssl_ciphers = is_string, ssl_name = is_string, ssl_server_name = is_boolean,
     ssl_verify = is_boolean, ssl_verify_depth = expect("number"), ssl_trusted_certificate = is_string,
     ssl_crl = is_string, ssl_certificate = is_string, ssl_certificate_key = is_string,
-    ssl_session_reuse = is_boolean, ssl_conf_command = is_table, mirror = mirror,
+    ssl_session_reuse = is_boolean, ssl_conf_command = is_table, mirror = mirror, cache = cache,
 }, ", which is none of proxy's")
 
 local COMMON = {

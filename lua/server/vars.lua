@@ -85,6 +85,16 @@ function _M.getter(name)
     return found
 end
 
+-- Keep the value (a string or nil) of a variable that the application declares. name: in lower case.
+function _M.keep(r, name, value)
+    local values = r.vars
+    if not values then
+        values = new_tab(0, 8)
+        r.vars = values
+    end
+    values[name] = value or false
+end
+
 -- Set a variable. Returns true, or nil and why it cannot be set.
 function _M.set(r, name, value)
     if value ~= nil then
@@ -103,12 +113,7 @@ function _M.set(r, name, value)
         return nil, 'variable "' .. name .. '" not found for writing; maybe it is a built-in variable that is '
             .. 'not changeable or you forgot to use "set $' .. name .. " '';\" in the config file to define it first"
     end
-    local values = r.vars
-    if not values then
-        values = new_tab(0, 8)
-        r.vars = values
-    end
-    values[name] = value or false
+    _M.keep(r, name, value)
     return true
 end
 

@@ -46,6 +46,10 @@ return {
             { "X-Forwarded-For", "$proxy_add_x_forwarded_for" },
         },
         next_upstream = { "error", "timeout" },
+        cache = {
+            zone = "$upstream_cache_zone", zone_info = "$upstream_cache_zone_info", key = "$upstream_cache_key",
+            bypass = "$upstream_cache_bypass", no_cache = "$upstream_no_cache", methods = { "GET", "HEAD", "POST" },
+        },
         mirror = { url = "$upstream_mirror_uri", set_header = { { "Host", "$upstream_host" } } },
     },
 }

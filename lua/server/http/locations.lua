@@ -68,6 +68,9 @@ local function conf_of(outer, own, makers)
     end
     put_makers(conf, makers, own)
     conf.proxy = own.proxy or outer.proxy
+    if own.proxy and own.proxy.cache then
+        require("server.http.cache").watch(own.proxy.cache)
+    end
     conf.default_type = own.default_type or outer.default_type
     conf.error_pages = own.error_pages and compile_pages(own.error_pages) or outer.error_pages
     conf.settings = merged_settings(outer.settings, own.settings)

@@ -98,7 +98,7 @@ end
 
 -- What the request's If-… fields make of a 200 that a content handler gives. Returns a page, or nil.
 local function apply_conditions(r)
-    if r.status ~= 200 or r.parent or r.upstream_headers then
+    if r.status ~= 200 or r.parent or r.upstream_headers and not (r.extras and r.extras.cache) then
         return nil
     end
     local code = conditional.status(r)
@@ -138,6 +138,7 @@ function _M.send_headers(r)
     head.write(r)
     if page then
         _M.write(r, page, true)
+        r.body_filtered = true -- nothing is passed on past that
     elseif r.settings.postpone_output < SMALLEST_HEAD then
         flush(r)
     end

@@ -2,6 +2,7 @@
 -- fails, and the way of the response back. The upstream request itself is written by proxy_request.
 local clock = require "server.clock"
 local phases = require "server.phases"
+local proxy_body = require "server.http.proxy_body"
 local proxy_errors = require "server.http.proxy_errors"
 local proxy_request = require "server.http.proxy_request"
 local proxy_response = require "server.http.proxy_response"
@@ -108,7 +109,7 @@ local function await_response(r, connection, peer)
     if not code then
         return nil, r.pump_failure or minor
     end
-    local framing, length, keep, nominated = framing_of(code, minor, r.upstream_headers, r.method)
+    local framing, length, keep, nominated = framing_of(code, minor, r.upstream_headers, proxy_request.method(r))
     if not framing or code == 101 and (r.parent or not r.headers:get("upgrade")) then
         return nil, "invalid header"
     end
@@ -128,6 +129,7 @@ end
 -- The application has a page of its own in the stead of such a response (proxy_intercept_errors).
 local function intercepted(r, code)
     return code >= 300 and proxy_request.intercepts(r) and redirects.has_page(r, code)
+        or code >= 500 and r.extras and r.extras.cache and r.extras.cache:covers(code)
 end
 
 -- The response is not wanted, as the page for its status is: drop it. Returns the status.
@@ -183,7 +185,7 @@ local function may_retry(r, err, reached)
     elseif type(err) == "number" then
         return true
     end
-    local kind = err == "timeout" and "timeout"
+    local kind = err == "timeout" and err
         or (err == "invalid header" or err == "header too large") and "invalid_header" or "error"
     return proxy_request.next_on(r, kind) and (not reached or may_repeat(r))
 end
@@ -191,7 +193,7 @@ end
 -- The client or its body failed while the request was at an upstream. Returns whether that was so, and the
 -- status to answer with, if any.
 local function client_failed(r)
-    local answer = proxy_request.ANSWERS[r.body_failure]
+    local answer = proxy_body.ANSWERS[r.body_failure]
     if not answer and not r.aborted then
         return false
     end
@@ -259,7 +261,7 @@ local function prepare(r, extras)
     if extras.mirrored or extras.buffered then
         local ok, err = request_body.read(r)
         if not ok then
-            r.body_failure, r.aborted = err, not proxy_request.ANSWERS[err]
+            r.body_failure, r.aborted = err, not proxy_body.ANSWERS[err]
             local _, answer = client_failed(r)
             return answer or true
         end
@@ -267,6 +269,7 @@ local function prepare(r, extras)
     if extras.mirrored then
         require("server.http.mirror").start(r)
     end
+    return extras.cached and require("server.http.cache").serve(r) or nil
 end
 
 -- Proxy r to the peers that the application's balancer phase picks. Returns nil when that was the response,
@@ -290,7 +293,8 @@ function _M.run(r)
         code = try_peers(r)
     end
     r.stream.on_hangup = nil
-    return code
+    local cache = code and r.extras and r.extras.cache
+    return (not cache or not cache:rescue(code)) and code or nil
 end
 
 return _M

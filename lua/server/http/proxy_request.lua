@@ -1,17 +1,17 @@
 -- Owns the request that goes to an upstream: its head, written from the client's and from the
 -- application's `proxy` table (nginx's proxy_* directives), and its body.
 local buffer = require "string.buffer"
-local errors = require "server.errors"
+local conditional = require "server.http.conditional"
 local ffi = require "ffi"
 local headers = require "server.http.headers"
+local proxy_body = require "server.http.proxy_body"
 local request_body = require "server.http.request_body"
-local task = require "server.task"
 local template = require "server.http.template"
 local uri = require "server.http.uri"
 
 local cast = ffi.cast
 local lower, clean = headers.lower, headers.clean
-local ipairs, tonumber = ipairs, tonumber
+local ipairs, setmetatable, tonumber = ipairs, setmetatable, tonumber
 local match = string.match
 
 local _M = {}
@@ -114,6 +114,24 @@ local function default_target(r)
     return path
 end
 
+-- The method that r's upstream is asked with.
+function _M.method(r)
+    return r.extras and r.extras.method or r.method
+end
+
+-- The fields that are not passed on where the answer may be kept for others: it must be the whole one.
+local function skip_for_cache(p)
+    local skip = p.cache_skip
+    if not skip then
+        skip = setmetatable({ ["range"] = true, ["if-range"] = true }, { __index = p.skip })
+        for _, key in ipairs(conditional.FIELDS) do
+            skip[key] = true
+        end
+        p.cache_skip = skip
+    end
+    return skip
+end
+
 local function write_head(r)
     local p = program(r)
     local target = p.uri and p.uri(r)
@@ -125,7 +143,7 @@ local function write_head(r)
     end
     r.upstream_target = target
     out:reset()
-    out:put(r.method, " ", target, p.version)
+    out:put(_M.method(r), " ", target, p.version)
     local set, checked = p.set, p.checked
     for i = 1, #set, 2 do
         local value = set[i + 1](r)
@@ -138,6 +156,9 @@ local function write_head(r)
         end
     end
     local h, skip, nominated = r.headers, p.skip, r.nominated
+    if r.extras and r.extras.cache then
+        skip = skip_for_cache(p)
+    end
     for i = 1, p.pass_headers and h.n or 0, 3 do
         local key = h[i]
         if not skip[key] and not (nominated and nominated[key]) then
@@ -155,90 +176,6 @@ end
 -- May the request be sent again, body included?
 function _M.repeatable(r)
     return r.body_data ~= nil or r.body_file ~= nil or r.body == nil or r.body.received == 0
-end
-
--- Pass the client's body on as it comes. Returns true when all is sent; nil and which of r's fields tells
--- why not.
-local function pump_body(r, connection, seconds)
-    local body, stream = r.body, connection.stream
-    local framed = body.chunked and buffer.new()
-    while true do
-        local p, n = request_body.next(r)
-        if not p then
-            if n then
-                return nil, "body_failure", n
-            end
-            break
-        end
-        local ok, err
-        if framed then
-            framed:reset():putf("%x\r\n", n):putcdata(p, n):put("\r\n")
-            body:advance(n)
-            local pointer, size = framed:ref()
-            ok, err = stream:send(pointer, size, seconds)
-        else
-            ok, err = stream:send(p, n, seconds)
-            body:advance(n)
-        end
-        if not ok then
-            return nil, "pump_failure", err
-        end
-        r.upstream_bytes_sent = r.upstream_bytes_sent + n
-    end
-    if framed then
-        local ok, err = stream:send(cast("const uint8_t *", "0\r\n\r\n"), 5, seconds)
-        if not ok then
-            return nil, "pump_failure", err
-        end
-    end
-    return true
-end
-
--- Send the body from the file that it lies in. Returns as pump_body does.
-local function pump_file(r, connection, seconds)
-    local ok, err = r.body_file:send(connection.stream, seconds)
-    if not ok then
-        return nil, err == "the file was cut" and "body_failure" or "pump_failure", err
-    end
-    r.upstream_bytes_sent = r.upstream_bytes_sent + r.body_file.size
-    return true
-end
-
--- What to answer when the client's body failed, by why it did; else the client is gone.
-_M.ANSWERS = { ["too large"] = 413, ["invalid chunk"] = 400, ["timeout"] = 408, ["the file was cut"] = 500 }
-
--- What a failed body means for its upstream connection: a peer that stopped reading may have answered.
-local function on_pump_failure(r, connection, field, err)
-    if field == "pump_failure" and err ~= "timeout" then
-        return
-    end
-    r[field] = err
-    if field == "body_failure" and not _M.ANSWERS[err] then -- the client is gone
-        r.aborted, r.keepalive = true, false
-    end
-    connection:close() -- the peer must not take a part for the whole
-end
-
-local function start_pump(r, connection, seconds)
-    local pump = task.new(function()
-        local ok, field, err = (r.body_file and pump_file or pump_body)(r, connection, seconds)
-        if not ok then
-            return on_pump_failure(r, connection, field, err)
-        end
-        r.pump = nil
-        connection.stream:postpone(r.balancer.read_timeout)
-        local client = r.stream
-        if client.hangup and client.on_hangup then -- it said so while the body was read
-            return client:on_hangup()
-        end
-    end, r, function(pump, ok, err)
-        if not ok then
-            errors.report(pump, "while sending a request body to upstream: ", err)
-            connection:close()
-        end
-    end)
-    r.pump = pump
-    return task.resume(pump)
 end
 
 local function send_out(r, connection, seconds)
@@ -285,7 +222,7 @@ function _M.send(r, connection, peer)
     end
     local ok, err = send_out(r, connection, peer.send_timeout)
     if ok then
-        start_pump(r, connection, peer.send_timeout)
+        proxy_body.start(r, connection, peer.send_timeout)
     end
     return ok, err
 end

@@ -80,12 +80,16 @@ local function forward_rest(r, body, framed, seconds)
     return body.done or forward_rest(r, body, framed, seconds) -- a tail call, no loop: see Input:fill
 end
 
-local function forward_body(r, connection, framing, length, seconds)
+-- writer: of server.http.cache, keeps the body; or nil.
+local function forward_body(r, connection, framing, length, writer)
     local body = bodies.reset(r.response_body, connection.input, framing, length)
+    if writer then
+        body = require("server.http.cache").tee(body, writer)
+    end
     if not connection.input.buffer then -- the body takes its time: the head does not wait for it
         output.flush(r)
     end
-    return forward_rest(r, body, framing == "length", seconds)
+    return forward_rest(r, body, framing == "length", r.balancer.read_timeout)
 end
 
 -- The request's body, if it is still under way, is of no use any more.
@@ -98,23 +102,34 @@ function _M.stop_pump(r)
     return false
 end
 
--- Pass on the response whose head lies in r.upstream_headers. framing, length, keep, nominated: as
--- response_parser.framing gives them.
-function _M.pass(r, connection, code, framing, length, keep, nominated)
+-- Make the head in r.upstream_headers r's own. nominated: as copy_headers has it.
+function _M.take_head(r, code, nominated)
     if not r.status_held then -- else it is that of the error whose page this is
         r.status = code
     end
     r.default_type = nil
     copy_headers(r.upstream_headers, r.resp, nominated)
     r.length_first = true
+end
+
+-- Pass on the response whose head lies in r.upstream_headers. framing, length, keep, nominated: as
+-- response_parser.framing gives them.
+function _M.pass(r, connection, code, framing, length, keep, nominated)
+    _M.take_head(r, code, nominated)
     if code == 101 then
         r.upgraded = r.upstream_headers:get("upgrade") or "websocket"
         return tunnel(r, connection)
     end
-    local whole = true
+    local whole, cache, writer = true, r.extras and r.extras.cache, nil
+    if cache then
+        cache:consider()
+    end
     output.send_headers(r)
+    if cache then
+        writer = cache:begin(code, nominated)
+    end
     if framing ~= "none" and length ~= 0 then
-        whole = forward_body(r, connection, framing, length, r.balancer.read_timeout)
+        whole = forward_body(r, connection, framing, length, writer)
         r.upstream_response_length = r.response_body.received
         r.upstream_bytes_received = r.upstream_bytes_received + r.response_body.received
     end
@@ -122,6 +137,9 @@ function _M.pass(r, connection, code, framing, length, keep, nominated)
         keep = false
     end
     r.upstream_connection = nil
+    if writer then
+        writer:close(whole)
+    end
     if whole and keep then
         local balancer = r.balancer
         connection:keep(balancer.keepalive_timeout, balancer.keepalive_requests)

@@ -61,7 +61,9 @@ _M.reset = reset
 --   peer_addr, peer_port                who sent it, where remote_addr is whom it was sent for
 --   max_body                            instead of the setting client_max_body_size
 --   mirrored, buffered                  it is mirrored; its body is read before an upstream is asked
---   cache, cache_status                 of server.http.cache
+--   cached, cache, cache_status         of server.http.cache: asked for, its dealings, what came of it
+--   method                              that its upstream is asked with, if it is not the client's
+--   held                                a file to drop() when the request is over
 function _M.extras_of(r)
     local extras = r.extras
     if not extras then

@@ -36,6 +36,9 @@ local function over(r)
     if r.python_id then
         require("server.python_plugins").forget(r)
     end
+    if r.extras and r.extras.held then
+        r.extras.held:drop()
+    end
 end
 
 local function log_phase(r)

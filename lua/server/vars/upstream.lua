@@ -33,8 +33,7 @@ for field, show in pairs({
     get[field] = rows[field]
 end
 
--- Nothing is cached here.
-function get.upstream_cache_status() return nil end
+function get.upstream_cache_status(r) return r.extras and r.extras.cache_status end
 
 -- Not in nginx's hash of variables: to set one is to set one that does not exist.
 local unlisted = {}
