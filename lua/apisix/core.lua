@@ -26,6 +26,7 @@ return {
     tablepool = require "tablepool",
     resolver = require "apisix.core.resolver",
     os = require "apisix.core.os",
+    pubsub = require "apisix.core.pubsub",
     math = require "apisix.core.math",
     event = require "apisix.core.event",
     env = require "apisix.core.env",

@@ -29,7 +29,7 @@ string: sub byte rfind_char
 config: local_conf new type
 tablepool: fetch release
 ip: create_ip_matcher validate_cidr_or_ip
-etcd: get server_version set
+etcd: get server_version set atomic_set push delete rmdir keepalive get_format
 version: VERSION
 id: get gen_uuid_v4 init
 resolver: parse_domain parse_domain_all init_resolver
@@ -41,6 +41,8 @@ io: get_file
 env: get fetch_by_uri init
 math: gcd
 timer: new
+data_encryption: encrypt decrypt aes_cbc_encrypt aes_cbc_decrypt init_iv_tbl
+pubsub: new on wait
 dns_client: new RETURN_ALL
 """
 
