@@ -18,8 +18,8 @@ PLUGINS = ["proxy-cache", "proxy-rewrite", "response-rewrite", "key-auth"]
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the zone "disk" has its files."""
+def directory(tmp_path_factory: pytest.TempPathFactory, plugin_source: Path | None) -> Path:
+    """Where the zone "disk" has its files, one for each source of plugins."""
     return tmp_path_factory.mktemp("zone") / "files"
 
 
