@@ -379,7 +379,25 @@ def test_secrets_stand_below_their_manager(client: Any) -> None:
     assert client.ask("GET", "secrets/vault").body["total"] == 2
     assert client.ask("GET", "secrets/vault/1").body["key"] == "/apisix/secrets/vault/1"
     assert client.ask("DELETE", "secrets/vault/1").body["key"] == "/apisix/secrets/vault/1"
-    assert client.refused("PUT", "secrets/vault/1", {}) == (400, "invalid secret manager: vault")
+    assert client.refused("PUT", "secrets/nowhere/1", {}) == (
+        400,
+        "invalid secret manager: nowhere",
+    )
+
+
+def test_a_secret_manager_is_checked_by_its_own_schema(client: Any) -> None:
+    conf = {"uri": "http://127.0.0.1:8200", "prefix": "kv", "token": "t"}
+    client.made("secrets/vault/1", conf)
+    assert client.stored("secrets/vault/1").items() >= {**conf, "id": "vault/1"}.items()
+    account = {"client_email": "a", "private_key": "b", "project_id": "c"}
+    for path, without in (
+        ("secrets/vault/1", {"uri": "http://127.0.0.1:8200", "token": "t"}),
+        ("secrets/aws/1", {"access_key_id": "a"}),
+        ("secrets/gcp/1", {"auth_config": account, "auth_file": "/a"}),
+    ):
+        status, message = client.refused("PUT", path, without)
+        assert status == 400
+        assert message.startswith("invalid configuration: ")
 
 
 def test_a_ttl_ends_a_resource(client: Any) -> None:
