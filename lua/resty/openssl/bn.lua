@@ -196,7 +196,7 @@ local function operation(name, what, count, call)
             m = operand((select(3, ...)), what)
         end
         if call(r.ctx, a, b, m) == 0 then
-            error(name .. "() failed", 2)
+            error(format_error(name .. "()"), 2)
         end
         return r
     end

@@ -258,19 +258,26 @@ function _M:get_extension_critical(name, after)
     return extension:get_critical()
 end
 
+-- What an extension holds, as OpenSSL's own structure; nil if there is none, or it cannot be read.
+local function content_of(self, name)
+    local found = C.X509_get_ext_d2i(self.ctx, base.OBJ_txt2nid(name), nil, nil)
+    base.ERR_clear_error()
+    return found ~= nil and found or nil
+end
+
 -- What the extension says of names: an altname, or nil if there is none.
 function _M:get_subject_alt_name()
-    return altnames.of_extension(C.X509_get_ext_d2i(self.ctx, base.OBJ_txt2nid("subjectAltName"), nil, nil))
+    return altnames.of_extension(content_of(self, "subjectAltName"))
 end
 
 function _M:get_issuer_alt_name()
-    return altnames.of_extension(C.X509_get_ext_d2i(self.ctx, base.OBJ_txt2nid("issuerAltName"), nil, nil))
+    return altnames.of_extension(content_of(self, "issuerAltName"))
 end
 
 -- {ca = boolean, pathlen = number or nil}, or one of them by name; nil if there is no such extension.
 function _M:get_basic_constraints(name)
-    local found = C.X509_get_ext_d2i(self.ctx, base.OBJ_txt2nid("basicConstraints"), nil, nil)
-    if found == nil then
+    local found = content_of(self, "basicConstraints")
+    if not found then
         return nil
     end
     local held = cast(CONSTRAINTS, ffi_gc(found, C.BASIC_CONSTRAINTS_free))

@@ -120,7 +120,7 @@ def test_pss_with_a_salt_of_that_length(run_lua: Run, salt: int) -> None:
         text(MESSAGE),
         salt,
     )
-    pss = padding.PSS(padding.MGF1(hashes.SHA1()), 32 if salt == -1 else salt)  # noqa: S303
+    pss = padding.PSS(padding.MGF1(hashes.SHA1()), 32 if salt == -1 else salt)
     key.public_key().verify(made.encode("latin-1"), MESSAGE, pss, hashes.SHA256())
 
 
@@ -209,7 +209,7 @@ def test_a_raw_signature_of_a_wrong_length(run_lua: Run) -> None:
 def test_encryption_is_undone_there_and_here(run_lua: Run, digest: str | None) -> None:
     key = jose.key_for("RS256")
     if digest:
-        algorithm = hashes.SHA1() if digest == "sha1" else hashes.SHA256()  # noqa: S303
+        algorithm = hashes.SHA1() if digest == "sha1" else hashes.SHA256()
         scheme: Any = padding.OAEP(padding.MGF1(algorithm), algorithm, None)
     else:
         scheme = padding.PKCS1v15()

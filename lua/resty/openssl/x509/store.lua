@@ -3,6 +3,7 @@
 local ffi = require "ffi"
 local bit = require "bit"
 local C = require "resty.openssl.x509.library"
+local base = require "resty.openssl.library"
 local chains = require "resty.openssl.x509.chain"
 local errors = require "resty.openssl.err"
 local x509 = require "resty.openssl.x509"
@@ -123,6 +124,7 @@ function _M:verify(certificate, chain, return_chain, _, method, flags)
     end
     local code = C.X509_verify_cert(ctx)
     if code == 0 then
+        base.ERR_clear_error()
         return nil, ffi_string(C.X509_verify_cert_error_string(C.X509_STORE_CTX_get_error(ctx)))
     elseif code ~= 1 then
         return nil, errors.format_error("x509.store:verify: X509_verify_cert", code)
