@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         "--lua-tree",
+        "--lua-path",
         metavar="DIR",
         type=Path,
         action="append",

@@ -107,7 +107,7 @@ local PREFIXES = {
 
 local BUILT_IN = {
     method = function() return ngx.req.get_method() end,
-    cookie = function() return ngx_var.http_cookie and cookie.new() or nil end,
+    cookie = function() return ngx_var.http_cookie and cookie:new() or nil end,
 }
 
 -- The sum of "0.1, 0.2 : 0.3", what several upstreams took; nil where there is no number.

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from conformance.apisix_plugins.groups import GROUP_A
 from support.gateway import Gateway, Upstream, excuse, running_gateway
 
 from pygw.hub.clock import VirtualClock
-
-PLUGINS = (
-    "key-auth",
-    "limit-count",
-    "proxy-rewrite",
-    "response-rewrite",
-    "cors",
-    "ip-restriction",
-    "request-id",
-    "fault-injection",
-    "redirect",
-    "uri-blocker",
-    "limit-req",
-    "limit-conn",
-)
 
 
 @pytest.fixture(scope="session")
@@ -36,21 +24,59 @@ def checkout(request: pytest.FixtureRequest) -> Path:
     return directory.resolve()
 
 
+@pytest.fixture(scope="session")
+def lua_trees(request: pytest.FixtureRequest) -> list[str]:
+    """The LuaRocks trees with libraries of its plugins."""
+    trees: list[Path] = request.config.getoption("--lua-tree") or []
+    return [str(tree.resolve()) for tree in trees]
+
+
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Iterator[Gateway]:
-    """In virtual time. serverless-pre-function is there to look inside."""
-    config = {
-        "plugins": [*PLUGINS, "serverless-pre-function"],
-        "plugin_attr": {"redirect": {"https_port": 8443}},
-        "pygw": {"plugin_dirs": [str(checkout)]},
-    }
-    upstream = Upstream()
-    try:
-        base = tmp_path_factory.mktemp("gateway")
-        with running_gateway(base, upstream, config, VirtualClock()) as gateway:
-            yield gateway
-    finally:
-        upstream.stop()
+def start_gateway(
+    tmp_path_factory: pytest.TempPathFactory, checkout: Path, lua_trees: list[str]
+) -> Iterator[Callable[..., Gateway]]:
+    """Start a gateway in virtual time: start_gateway(**config); config: keys of config.yaml.
+
+    serverless-pre-function, which is of the group too, is there to look inside.
+    """
+    with contextlib.ExitStack() as stack:
+        upstream = Upstream()
+        stack.callback(upstream.stop)
+        ends = ("?.lua", "?/init.lua")
+        paths = [f"{tree}/share/lua/5.1/{end}" for tree in lua_trees for end in ends]
+        whole: dict[str, Any] = {
+            "apisix": {
+                "extra_lua_path": ";".join(paths),
+                "extra_lua_cpath": ";".join(f"{tree}/lib/lua/5.1/?.so" for tree in lua_trees),
+            },
+            "plugins": list(GROUP_A),
+            "plugin_attr": {"redirect": {"https_port": 8443}, "server-info": {"report_ttl": 60}},
+            "pygw": {"plugin_dirs": [str(checkout)]},
+        }
+
+        def start(**config: Any) -> Gateway:
+            base = tmp_path_factory.mktemp("gateway")
+            context = running_gateway(base, upstream, {**whole, **config}, VirtualClock())
+            return stack.enter_context(context)
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def gateway(start_gateway: Callable[..., Gateway]) -> Gateway:
+    """One with all plugins of group A."""
+    return start_gateway()
+
+
+@pytest.fixture
+def needs(gateway: Gateway, checkout: Path) -> Callable[[str], None]:
+    """Skip a test whose plugin was not loaded, for want of a library that no --lua-path has."""
+
+    def need(library: str) -> None:
+        if f"module '{library}' not found" in gateway.log:
+            pytest.skip(f"no --lua-path has {library}")
+
+    return need
 
 
 @pytest.fixture(autouse=True)
