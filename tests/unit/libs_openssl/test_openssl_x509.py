@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import ipaddress
 from collections.abc import Callable
@@ -11,14 +10,11 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from support import jose
+from support.x509_chain import END, START, certify, der, pem
 
 Run = Callable[..., Any]
 
-START = datetime.datetime(2020, 2, 29, 12, 30, 15, tzinfo=datetime.UTC)
-END = datetime.datetime(2060, 1, 1, tzinfo=datetime.UTC)
 PREPARE = """
     local openssl = require "resty.openssl"
     openssl.load_modules()
@@ -27,51 +23,8 @@ PREPARE = """
 """
 
 
-def named(common: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.COMMON_NAME, common),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Ourselves"),
-        ]
-    )
-
-
-def certify(common: str, alg: str, issuer: str, issuer_alg: str, ca: bool) -> x509.Certificate:
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(named(common))
-        .issuer_name(named(issuer))
-        .public_key(jose.key_for(alg).public_key())
-        .serial_number(2**100 + 7)
-        .not_valid_before(START)
-        .not_valid_after(END)
-        .add_extension(x509.BasicConstraints(ca, 3 if ca else None), critical=True)
-    )
-    if not ca:
-        names: list[x509.GeneralName] = [
-            x509.DNSName("a.example"),
-            x509.RFC822Name("me@example"),
-            x509.UniformResourceIdentifier("https://a.example/"),
-            x509.IPAddress(ipaddress.ip_address("10.0.0.1")),
-        ]
-        access = x509.AccessDescription(
-            AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier("http://ocsp/")
-        )
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
-    return builder.sign(jose.key_for(issuer_alg), hashes.SHA256())
-
-
 ROOT = certify("root", "RS256", "root", "RS256", True)
 LEAF = certify("leaf", "ES256", "root", "RS256", False)
-
-
-def pem(certificate: x509.Certificate) -> str:
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
-def der(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.DER)
 
 
 @pytest.mark.parametrize("source", [pem(LEAF), der(LEAF).decode("latin-1")])
