@@ -14,6 +14,14 @@ function _M.init_worker()
     return apisix.http_init_worker()
 end
 
+function _M.ssl_client_hello()
+    return apisix.ssl_client_hello_phase()
+end
+
+function _M.ssl_certificate()
+    return apisix.ssl_phase()
+end
+
 function _M.access()
     return apisix.http_access_phase()
 end

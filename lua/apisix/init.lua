@@ -18,6 +18,7 @@ local script = require "apisix.script"
 local secret = require "apisix.secret"
 local service = require "apisix.http.service"
 local timers = require "apisix.timers"
+local tls = require "apisix.http.tls"
 local trace = require "apisix.plugin.trace"
 local trusted_addresses = require "apisix.utils.trusted-addresses"
 local upstream = require "apisix.upstream"
@@ -113,6 +114,7 @@ function _M.http_init_worker()
     secret.init_worker()
     global_rules.init_worker()
     upstream.init_worker()
+    tls.init_worker()
     trusted_addresses.init_worker()
     access.init_worker()
     response.init_worker()
@@ -120,6 +122,14 @@ function _M.http_init_worker()
     if core.config.started then
         core.config.started()
     end
+end
+
+function _M.ssl_client_hello_phase()
+    return tls.client_hello_phase()
+end
+
+function _M.ssl_phase()
+    return tls.certificate_phase()
 end
 
 function _M.http_exit_worker()

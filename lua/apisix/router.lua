@@ -38,6 +38,7 @@ function _M.http_init_worker()
     local router_http = require("apisix.http.router." .. name)
     router_http.init_worker(filter)
     _M.router_http = router_http
+    _M.router_ssl = require "apisix.ssl.router.radixtree_sni"
     _M.api = require "apisix.api_router"
 end
 
@@ -48,6 +49,11 @@ function _M.http_routes()
         return nil, nil
     end
     return object.values, object.conf_version
+end
+
+-- Returns the items of /ssls and their version.
+function _M.ssls()
+    return _M.router_ssl.ssls()
 end
 
 return _M

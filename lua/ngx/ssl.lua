@@ -55,6 +55,18 @@ function _M.server_name()
     return name ~= nil and ffi_string(name) or nil
 end
 
+-- The name that the connection's session has been made for; nil when it was made for none; nil and an error text.
+-- Source: APISIX's runtime.
+function _M.session_hostname()
+    local connection, err = connection_of()
+    if not connection then
+        return nil, err
+    end
+    local session = ssl.SSL_get_session(connection)
+    local name = session ~= nil and ssl.SSL_SESSION_get0_hostname(session) or nil
+    return name ~= nil and ffi_string(name) or nil
+end
+
 local function raw_address(sockaddr)
     local family = sockaddr.family
     if family == cdefs.AF_INET then
@@ -139,9 +151,10 @@ function _M.get_tls1_version_str()
 end
 
 -- Ask the client for a certificate (in ssl_certificate_by_lua*). clients: a chain of authorities, whose names it
--- is told, or nil; depth: of its chain at most, nil: the setting's; trusted: further authorities, or nil.
+-- is told, or nil; depth: of its chain at most, nil: the setting's; trusted: further authorities, or nil;
+-- insist (of APISIX's runtime): the handshake fails without a good one.
 -- Returns true, or nil and an error text.
-function _M.verify_client(clients, depth, trusted)
+function _M.verify_client(clients, depth, trusted, insist)
     local connection, err = connection_of()
     local r = current.request
     if r.phase ~= "ssl_cert" then
@@ -154,7 +167,7 @@ function _M.verify_client(clients, depth, trusted)
     elseif not depth or depth < 0 then
         depth = r.settings.ssl_verify_depth
     end
-    return trust.ask_client(connection, clients, trusted, depth)
+    return trust.ask_client(connection, clients, trusted, depth, insist)
 end
 
 -- Have fn(SSL *, …) called for the client's connection.

@@ -115,6 +115,7 @@ APISIX = Table(
                 "ssl_trusted_certificate": c.string,
                 "ssl_cert": c.string,
                 "ssl_cert_key": c.string,
+                "fallback_sni": c.string,
             }
         ),
         "proxy_mode": one_of("http", "stream", "http&stream"),

@@ -9,6 +9,7 @@ local plugin_config = require "apisix.plugin_config"
 local router = require "apisix.router"
 local script = require "apisix.script"
 local service = require "apisix.http.service"
+local tls = require "apisix.http.tls"
 local trace = require "apisix.plugin.trace"
 local uri_options = require "apisix.http.uri"
 
@@ -165,6 +166,9 @@ end
 -- the merged route, and whether it may be upgraded to websocket; does not return when a plugin answers.
 function _M.run()
     local api_ctx = new_ctx()
+    if tls.enabled and api_ctx.var.scheme == "https" and not tls.verify_client(api_ctx) then
+        return exit(400)
+    end
     settle_uri(api_ctx)
     forwarded.settle(api_ctx)
     local var = api_ctx.var

@@ -98,6 +98,7 @@ int SSL_client_hello_get1_extensions_present(void *ssl, int **out, size_t *outle
 size_t SSL_client_hello_get0_ciphers(void *ssl, const unsigned char **out);
 int i2d_SSL_SESSION(const void *session, unsigned char **out);
 void *d2i_SSL_SESSION(void *session, const unsigned char **in, long len);
+const char *SSL_SESSION_get0_hostname(const void *session);
 const unsigned char *SSL_SESSION_get_id(const void *session, unsigned int *len);
 const char *SSL_get_servername(const void *ssl, int type);
 int SSL_version(const void *ssl);

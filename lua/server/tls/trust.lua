@@ -4,7 +4,11 @@ local failure = require "server.tls.failure"
 local ssl = require "server.tls.library"
 
 local SET_VERIFY_STORE = 106 -- SSL_CTRL_SET_VERIFY_CERT_STORE
-local VERIFY_PEER = 1
+local VERIFY_PEER, FAIL_IF_NO_PEER_CERT = 1, 2
+
+-- A verify callback (int ok, X509_STORE_CTX *) that takes what OpenSSL has found: 1 is good, 0 is not.
+pcall(ffi.cdef, "int abs(int number);")
+local AS_FOUND = ffi.cast("void *", ffi.C.abs)
 
 local free_name = ffi.cast("void *", ssl.X509_NAME_free)
 
@@ -31,11 +35,12 @@ local function names_of(chain)
     return names
 end
 
--- Ask the client of an SSL * for a certificate, which the handshake does not insist on. clients: the authorities
--- (a chain, or nil) that it is told of; trusted: further ones, or nil; depth: of the chain at most.
+-- Ask the client of an SSL * for a certificate. clients: the authorities (a chain, or nil) that it is told of; trusted:
+-- further ones, or nil; depth: of the chain at most; insist: the handshake fails without a good one.
 -- Returns true, or nil and an error text.
-function _M.ask_client(connection, clients, trusted, depth)
-    ssl.SSL_set_verify(connection, VERIFY_PEER, nil)
+function _M.ask_client(connection, clients, trusted, depth, insist)
+    ssl.SSL_set_verify(connection, insist and VERIFY_PEER + FAIL_IF_NO_PEER_CERT or VERIFY_PEER,
+        insist and AS_FOUND or nil)
     ssl.SSL_set_verify_depth(connection, depth)
     if not clients and not trusted then
         return true
