@@ -46,12 +46,8 @@ function _M.check_schema(conf, schema_type)
     return log_util.check_log_schema(conf)
 end
 
-local function name_route(entry)
-    entry.route_id = entry.route_id or "no-matched"
-end
-
 function _M.log(conf, ctx)
-    return logger.log(manager, NAME, conf, ctx, sender.new, name_route)
+    return logger.log(manager, NAME, conf, ctx, sender.new, logger.name_route)
 end
 
 return _M

@@ -47,19 +47,29 @@ function _M.encode(entries, batch_max_size)
     return encode_json(entries)
 end
 
--- In log: have the request's entry sent with the next batch. manager: of apisix.utils.batch-processor-manager;
--- make(conf): makes what processes batches of this configuration; amend(entry), optional: changes the entry.
+-- In log: have an entry processed with the next batch. manager: of apisix.utils.batch-processor-manager; make(conf):
+-- makes what processes batches of this configuration.
+function _M.push(manager, conf, ctx, entry, make)
+    if not manager:add_entry(conf, entry) then
+        manager:add_entry_to_new_processor(conf, entry, ctx, make(conf))
+    end
+end
+
+-- The same for the request's entry. amend(entry, conf, ctx), optional: changes it.
 function _M.log(manager, plugin_name, conf, ctx, make, amend)
     local entry = log_util.get_log_entry(plugin_name, conf, ctx)
     if not entry then
         return
     end
     if amend then
-        amend(entry)
+        amend(entry, conf, ctx)
     end
-    if not manager:add_entry(conf, entry) then
-        manager:add_entry_to_new_processor(conf, entry, ctx, make(conf))
-    end
+    return _M.push(manager, conf, ctx, entry, make)
+end
+
+-- Routes have names in entries, even where there is none.
+function _M.name_route(entry)
+    entry.route_id = entry.route_id or "no-matched"
 end
 
 return _M
