@@ -117,6 +117,10 @@ class Gateway:
             _try("a pygw_worker_stop hook", self.hooks.hook.pygw_worker_stop, worker_id=self.id)
             self._close()
 
+    def note_reopen(self) -> None:
+        """As Worker.note_reopen."""
+        self.worker.note_reopen()
+
     def stop(self, graceful: bool) -> None:
         """Begin to stop; see Worker.stop."""
         self.worker.stop(graceful)

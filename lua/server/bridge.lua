@@ -19,7 +19,7 @@ local CALLS = {
     -- ngx.timer
     "timer_at", "timer_every", "timer_end", "timer_limits", "timer_done", "timer_pending", "timer_running",
     -- worker
-    "local_conf", "started", "stopped", "want_agent", "quit",
+    "local_conf", "started", "stopped", "want_agent", "quit", "last_reopen",
     -- processes that Lua code starts
     "expect_children", "watch_child",
     -- store and standalone configuration

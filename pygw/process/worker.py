@@ -8,8 +8,12 @@ Nothing that starts gevent or grpc may be imported before `begin()` has tied the
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
 from pygw.process.entry import Child, begin
+
+if TYPE_CHECKING:
+    from pygw.gateway import Gateway
 
 
 def main() -> None:
@@ -44,9 +48,14 @@ def serve(child: Child) -> None:
     worker.start()
     gevent.signal_handler(signal.SIGTERM, worker.stop, False)
     gevent.signal_handler(signal.SIGQUIT, worker.stop, True)
-    gevent.signal_handler(signal.SIGUSR1, child.log.reopen)
+    gevent.signal_handler(signal.SIGUSR1, _reopen, child, worker)
     child.ready(wants_agent=worker.wants_agent)
     worker.run()
+
+
+def _reopen(child: Child, worker: Gateway) -> None:
+    child.log.reopen()
+    worker.note_reopen()
 
 
 if __name__ == "__main__":

@@ -98,6 +98,7 @@ class Worker:
         )
         self.runtime = new_runtime()
         self._threads = WorkerThreads(new_runtime)
+        self._reopened = 0.0
         self.bridge = Bridge(
             self.runtime,
             self.hub,
@@ -108,6 +109,7 @@ class Worker:
                 "stopped": self._stopped.set,
                 "want_agent": self._on_agent_wanted,
                 "quit": partial(self.stop, graceful=True),
+                "last_reopen": lambda: self._reopened,
                 **(calls or {}),
             },
             {
@@ -128,6 +130,10 @@ class Worker:
         if self._failure is not None:
             self.hub.stop()
             raise StartError(self._failure)
+
+    def note_reopen(self) -> None:
+        """Logs were opened anew: Lua code that has files of its own asks when."""
+        self._reopened = self.hub.clock.now * 1000
 
     def run(self) -> None:
         """Serve until `stop`; to be called after `start`."""

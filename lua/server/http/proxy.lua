@@ -19,7 +19,7 @@ local now = clock.now
 local run_phase = phases.run
 local read_head, framing_of = response_parser.read, response_parser.framing
 local pass, stop_pump = proxy_response.pass, proxy_response.stop_pump
-local pairs, type = pairs, type
+local type = type
 
 local _M = {}
 
@@ -209,11 +209,7 @@ end
 -- The present try failed and another follows: what variables tell of it goes to r.upstream_past.
 local function note_past(r)
     r.upstream_response_time = now() - r.upstream_start
-    local past = {}
-    for field, tell in pairs(upstream_vars.rows) do
-        past[field] = tell(r)
-    end
-    r.upstream_past = past
+    r.upstream_past = upstream_vars.past(r)
 end
 
 -- Try one peer after the other, until a response is under way or none is left. Returns as run() does.

@@ -75,5 +75,13 @@ function prefixes.upstream_cookie_(name)
     end
 end
 
--- rows: those of `get` that have a value for each try, by the field of a request that has the present one's.
-return { get = get, prefixes = prefixes, unlisted = unlisted, rows = rows }
+-- What there is to tell of the tries so far, for r.upstream_past.
+local function past(r)
+    local told = {}
+    for field, tell in pairs(rows) do
+        told[field] = tell(r)
+    end
+    return told
+end
+
+return { get = get, prefixes = prefixes, unlisted = unlisted, past = past }
