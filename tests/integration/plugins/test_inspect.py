@@ -10,7 +10,6 @@ from support.gateway import Gateway
 
 from pygw.hub.clock import VirtualClock
 
-
 HOOKS = """
 local dbg = require "apisix.inspect.dbg"
 local log = require("apisix.core").log
@@ -94,7 +93,7 @@ def test_a_file_that_does_not_load_is_told(inspected: Inspected) -> None:
 
 
 def test_a_breakpoint_that_fails_is_taken_away(inspected: Inspected) -> None:
-    inspected.write((HOOKS % (5, "error('no')")))
+    inspected.write(HOOKS % (5, "error('no')"))
     assert inspected.sees()
     assert "inspect: pcall filter_func:" in inspected.gateway.log
     assert not inspected.sees()
