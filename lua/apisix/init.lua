@@ -93,6 +93,7 @@ end
 -- The text that is shown to Prometheus is put together by one process for all.
 local function start_exporter()
     if plugin.get("prometheus") then
+        require("server.stats").start()
         require("apisix.plugins.prometheus.exporter").init_exporter_timer()
     end
 end

@@ -11,7 +11,6 @@ local plugin = require "apisix.plugin"
 local process = require "ngx.process"
 local request = require "apisix.plugins.prometheus.request"
 local state = require "apisix.exported_metrics"
-local stats = require "server.stats"
 
 local concat = table.concat
 local error = error
@@ -47,7 +46,6 @@ function _M.http_init()
     state.prometheus = base.init(DICT, attr.metric_prefix or "apisix_")
     state.active = true
     metrics.register(state.prometheus, attr, state.metrics)
-    stats.start()
 end
 
 local is_collecting = false

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from .conftest import PATIENCE, StartGateway
@@ -18,6 +19,9 @@ CONFIG = """
 apisix:
   node_listen: [{ip: 127.0.0.1, port: 0}]
   enable_admin: false
+  extra_lua_path: "%s"
+  extra_lua_cpath: "%s"
+pygw: {plugin_dirs: [%s]}
 deployment: {role: data_plane, role_data_plane: {config_provider: yaml}}
 nginx_config: {worker_processes: 2}
 plugins: [prometheus, serverless-pre-function]
@@ -76,12 +80,25 @@ def counted(found: dict[str, float]) -> float:
     return sum(value for name, value in found.items() if re.match("apisix_http_status.* one", name))
 
 
+def places(request: pytest.FixtureRequest, checkout: Path | None) -> tuple[str, str, str]:
+    """Where Lua modules and libraries are looked for, and plugins: with a checkout, its own."""
+    if not checkout:
+        return "", "", ""
+    trees = [tree.resolve() for tree in request.config.getoption("--lua-tree") or []]
+    lua = ";".join(f"{tree}/share/lua/5.1/?.lua" for tree in trees)
+    return lua, ";".join(f"{tree}/lib/lua/5.1/?.so" for tree in trees), str(checkout.resolve())
+
+
+@pytest.mark.parametrize("source", ["pygw", "apisix"])
 def test_all_workers_count_and_the_metrics_have_an_address(
-    start: StartGateway, tmp_path: Path
+    request: pytest.FixtureRequest, start: StartGateway, tmp_path: Path, source: str
 ) -> None:
+    checkout = request.config.getoption("--apisix") if source == "apisix" else None
+    if source == "apisix" and not (checkout and request.config.getoption("--lua-tree")):
+        pytest.skip("needs --apisix, and --lua-tree with lua-protobuf")
     (tmp_path / "apisix.yaml").write_text(ROUTES)
     port = free_port()
-    gateway = start(CONFIG % port, app=None).started()
+    gateway = start(CONFIG % (*places(request, checkout), port), app=None).started()
     assert re.search(rf"metrics on 127\.0\.0\.1:{port}\b", gateway.out.seen)
     pids, asked = set(), 0
     while len(pids) < 2:
