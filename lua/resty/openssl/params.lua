@@ -58,9 +58,9 @@ function _M.build(values, kinds)
     for name, value in pairs(values) do
         local kind = kinds[name]
         if not kind and not istype(BIGNUM, value) then
-            return nil, 'unknown key "' .. name .. '"'
+            return nil, 'param:construct: unknown key "' .. name .. '"'
         elseif not push_value(builder, name, value, kind) then
-            return nil, 'wrong value of "' .. name .. '"'
+            return nil, 'param:construct: wrong value of "' .. name .. '"'
         end
     end
     local list = C.OSSL_PARAM_BLD_to_param(builder)

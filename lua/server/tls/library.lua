@@ -3,6 +3,7 @@
 -- that a library that declares the same functions with its own types is not disturbed. Loaded on the
 -- first use of TLS only. Must hold no logic: who calls what, and when, is the others' matter.
 local ffi = require "ffi"
+local foreign = require "server.foreign"
 require "ngx.api.libcrypto" -- which loads libcrypto
 
 local NAMES = { "libssl.so.3", "ssl" }
@@ -189,10 +190,6 @@ int OPENSSL_sk_push(void *stack, const void *data);
 void OPENSSL_sk_pop_free(void *stack, void *free_function);
 ]]
 
-local function declare(functions)
-    ffi.cdef((functions:gsub("([%w_]+)(%([^;]*%));", "pygw_%1%2 __asm__(\"%1\");")))
-end
-
 local function load()
     local reason
     for _, name in ipairs(NAMES) do
@@ -205,14 +202,4 @@ local function load()
     error("TLS needs libssl of OpenSSL 3 (Debian package libssl3): " .. reason, 0)
 end
 
-declare(FUNCTIONS)
-local lib = load()
-
-return setmetatable({}, {
-    -- Functions by their OpenSSL names, resolved on first use.
-    __index = function(self, name)
-        local found = lib["pygw_" .. name]
-        self[name] = found
-        return found
-    end,
-})
+return foreign.declare("pygw_", FUNCTIONS, load())

@@ -72,10 +72,12 @@ end
 
 -- Add a name; kind: "DNS", "email", "URI" or "IP", in any case. Returns itself, or nil and an error.
 function _M:add(kind, text)
-    if type(kind) ~= "string" or not KINDS[kind:lower()] then
-        return nil, "x509.altname:add: unknown type " .. tostring(kind)
+    if type(kind) ~= "string" then
+        return nil, "x509.altname:gn_set: expect a string at #1"
     elseif type(text) ~= "string" then
-        return nil, "x509.altname:add: except value to be a string"
+        return nil, "x509.altname:gn_set: except a string at #2"
+    elseif not KINDS[kind:lower()] then
+        return nil, "x509.altname:gn_set: unknown type " .. kind
     end
     self.entries[#self.entries + 1] = { KINDS[kind:lower()], text }
     return self
