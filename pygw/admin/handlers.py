@@ -35,14 +35,15 @@ class Handlers:
 
     def get(self, address: Address, body: Any, query: Query) -> Answer:
         """One item, or a list of them."""
+        hidden = address.resource.hidden
         if address.id is not None:
-            return 200, self._need(address).shown()
+            return 200, self._need(address).shown(hidden)
         records = self._records.list(address.parent, address.depth)
         owner = self._owner(address)
         if owner and not owner[1]:
             raise KeyNotFound
         shown, total = choose(records, address.resource, query)
-        return 200, {"list": [record.shown() for record in shown], "total": total}
+        return 200, {"list": [record.shown(hidden) for record in shown], "total": total}
 
     def put(self, address: Address, body: Any, query: Query) -> Answer:
         """Create or replace: 201 or 200."""

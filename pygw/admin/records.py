@@ -7,6 +7,7 @@ never judge a document.
 from __future__ import annotations
 
 import logging
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +29,11 @@ class Record:
     created: int
     modified: int
 
-    def shown(self) -> dict[str, Any]:
-        """As APISIX 3 shows it."""
+    def shown(self, hidden: Set[str] = frozenset()) -> dict[str, Any]:
+        """As APISIX 3 shows it, but for the hidden fields."""
         return {
             "key": self.key,
-            "value": self.value,
+            "value": {name: item for name, item in self.value.items() if name not in hidden},
             "createdIndex": self.created,
             "modifiedIndex": self.modified,
         }

@@ -31,6 +31,7 @@ class Resource:
     has_id: bool = True  # False: the URL's name says it all, the document holds no id of its own
     stamped: bool = True  # create_time and update_time
     references: tuple[Reference, ...] = ()
+    hidden: frozenset[str] = field(default=frozenset())  # fields that GET does not show
 
 
 _UPSTREAM = Reference("upstream_id", "upstreams", "upstream")
@@ -56,6 +57,7 @@ PLUGIN_METADATA = Resource(
 )
 SECRETS = Resource("secrets", "secret", None, _NO_POST)
 PROTOS = Resource("protos", "proto", "proto", frozenset({"PATCH"}))
+SSLS = Resource("ssls", "ssl", "ssl", hidden=frozenset({"key", "keys"}))
 
 RESOURCES = {
     resource.name: resource
@@ -71,5 +73,6 @@ RESOURCES = {
         PLUGIN_METADATA,
         SECRETS,
         PROTOS,
+        SSLS,
     )
 }

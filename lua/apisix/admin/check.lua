@@ -6,6 +6,7 @@ local core = require "apisix.core"
 local expr = require "resty.expr.v1"
 local metadata = require "apisix.admin.metadata"
 local plugin = require "apisix.plugin"
+local ssl = require "apisix.ssl"
 local upstream = require "apisix.upstream"
 
 local getmetatable = getmetatable
@@ -139,6 +140,11 @@ function checks.protos(conf)
         return not ok and "invalid content: " .. err or nil
     end
     return nil
+end
+
+function checks.ssls(conf)
+    local ok, err = ssl.check_ssl_conf(false, conf)
+    return not ok and err or nil
 end
 
 function checks.secrets(conf, id)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import padding
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from support.certificates import Authority
 
 from pygw.admin.api import NOTHING, Answer, Api, Request
 from pygw.config.settings import load
@@ -203,6 +206,19 @@ def test_metadata(administered: Callable[..., Administered]) -> None:
     assert gateway.stored("plugin_metadata/t-secret")["license"] == encrypted("l")
     assert gateway.shown("plugin_metadata/t-secret")["license"] == "l"
     gateway.wait("/r", lambda told: told.get("license") == "l")
+
+
+def test_private_keys_of_certificates(
+    administered: Callable[..., Administered], tmp_path: Path
+) -> None:
+    gateway = administered()
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    leaf = Authority(tmp_path).issue("one.test", key=key)
+    pair = {"sni": "one.test", "cert": leaf.pem, "key": leaf.key_pem}
+    gateway.made("ssls/1", {**pair, "certs": [leaf.pem], "keys": [leaf.key_pem]})
+    gateway.made("ssls/1", {"status": 0}, "PATCH")
+    stored = gateway.stored("ssls/1")
+    assert (stored["key"], stored["keys"]) == (encrypted(leaf.key_pem), [encrypted(leaf.key_pem)])
 
 
 def test_private_keys_are_never_shown_again(administered: Callable[..., Administered]) -> None:

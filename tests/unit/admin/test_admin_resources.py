@@ -434,7 +434,7 @@ def test_stream_routes_are_refused_as_apisix_does_without_stream(client: Any) ->
     assert client.refused("PUT", "stream_routes/1", {}) == (400, words)
 
 
-@pytest.mark.parametrize("path", ["routs", "ssls/1", "credentials", "configs"])
+@pytest.mark.parametrize("path", ["routs", "certificates/1", "credentials", "configs"])
 def test_a_resource_that_does_not_exist(client: Any, path: str) -> None:
     name = path.split("/")[0]
     assert client.refused("GET", path) == (404, f"Unsupported resource type: {name}")
