@@ -1,5 +1,6 @@
 -- Owns the tracing of requests: a span for each, sent to a collector as OTLP over HTTP. Configuration, attributes and
 -- messages are those of APISIX 3.18's plugin of this name; ids, encoding and sending are in opentelemetry/.
+local add_children = require "apisix.plugins.opentelemetry.children"
 local attributes = require "apisix.plugins.opentelemetry.attributes"
 local clock = require "server.clock"
 local context = require "apisix.plugins.opentelemetry.context"
@@ -101,6 +102,10 @@ function _M.rewrite(conf, ctx)
         show(span)
     end
     ctx.opentelemetry_span = span
+    local tracing = not span.is_sampled and ctx.ngx_ctx and ctx.ngx_ctx.tracing
+    if tracing then
+        tracing.skip = true
+    end
     context.inject(ctx, span)
 end
 
@@ -117,6 +122,10 @@ function _M.log(conf, ctx)
     end
     ngx.update_time()
     span.end_time = span.start_time + clock.monotonic() - span.began
+    local tracing = ctx.ngx_ctx and ctx.ngx_ctx.tracing
+    if tracing then
+        add_children(span.processor, tracing, span)
+    end
     span.processor:add(span)
 end
 

@@ -103,7 +103,7 @@ local function span_message(span)
         out[#out + 1] = bytes(4, from_hex(span.parent_id))
     end
     out[#out + 1] = bytes(5, span.name)
-    out[#out + 1] = whole(6, SERVER)
+    out[#out + 1] = whole(6, span.kind or SERVER)
     out[#out + 1] = moment(7, span.start_time)
     out[#out + 1] = moment(8, span.end_time)
     add_attributes(out, 9, span.attributes)
@@ -123,7 +123,7 @@ end
 
 -- An ExportTraceServiceRequest. resource: see above; scope: a name; spans: array of {trace_id, span_id, parent_id
 -- (hexadecimal), state, flags, name, start_time, end_time (seconds), attributes (flat, key and value by turns),
--- integers (the same, of whole numbers), error (a message, or nil)}.
+-- integers (the same, of whole numbers), error (a message, or nil), kind (of enum SpanKind, or nil: a server's)}.
 function _M.encode(resource, scope, spans)
     local out = { bytes(1, bytes(1, scope)) }
     for i, span in ipairs(spans) do

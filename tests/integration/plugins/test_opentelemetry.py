@@ -216,6 +216,33 @@ def test_a_global_rule(gateway: Gateway, collector: HttpCollector) -> None:
         gateway.delete("global_rules/g")
 
 
+def test_spans_that_plugins_make(start_gateway: Callable[..., Gateway]) -> None:
+    names = ["opentelemetry", "serverless-pre-function"]
+    gateway = start_gateway(VirtualClock(), plugins=names, apisix={"tracing": True})
+    make = """return function()
+        local tracer = require "apisix.tracer"
+        local ctx = ngx.ctx
+        local outer = tracer.start(ctx, "outer", tracer.kind.client)
+        local inner = tracer.start(ctx, "inner")
+        inner:set_attributes({ key = "n", value = { int_value = -3 } })
+        inner:set_status(tracer.status.ERROR, "went wrong")
+        inner:finish(ctx)
+        outer:finish(ctx)
+    end"""
+    with http_collector() as collector:
+        tell(gateway, collector)
+        conf = {"functions": [make]}
+        gateway.ask(gateway.route({"opentelemetry": ON, "serverless-pre-function": conf}))
+        made = {span.name.split(" ")[0]: span for span in spans(gateway, collector, 3)}
+    root, outer, inner = made["GET"], made["outer"], made["inner"]
+    assert outer.parent_span_id == root.span_id
+    assert inner.parent_span_id == outer.span_id
+    assert {span.trace_id for span in made.values()} == {root.trace_id}
+    assert (outer.kind, inner.kind) == (Span.SPAN_KIND_CLIENT, Span.SPAN_KIND_INTERNAL)
+    assert (inner.status.code, inner.status.message) == (Status.STATUS_CODE_ERROR, "went wrong")
+    assert plain(inner.attributes) == {"n": -3}
+
+
 # context
 
 
