@@ -40,9 +40,12 @@ class Node:
 
     def _serve(self, connection: Any, _address: Any) -> None:
         self.connections += 1
-        with contextlib.closing(connection), connection.makefile("rb") as stream:
-            with contextlib.suppress(OSError):
-                self._answer(connection, stream)
+        with (
+            contextlib.suppress(OSError),
+            contextlib.closing(connection),
+            connection.makefile("rb") as stream,
+        ):
+            self._answer(connection, stream)
 
     def _answer(self, connection: Any, stream: Any) -> None:
         message = read_message(stream)

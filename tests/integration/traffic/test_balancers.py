@@ -73,7 +73,9 @@ def test_without_the_key_the_client_s_address_is_hashed(
 ) -> None:
     path = site.route(trio, type="chash", **conf)
     assert len(site.shares(path, 10)) == 1
-    assert "chash_key fetch is nil, use default chash_key remote_addr: 127.0.0.1" in site.gateway.log
+    assert (
+        "chash_key fetch is nil, use default chash_key remote_addr: 127.0.0.1" in site.gateway.log
+    )
 
 
 def test_most_keys_stay_when_a_node_goes(site: Any, trio: list[Any]) -> None:
