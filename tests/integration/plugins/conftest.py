@@ -44,6 +44,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (modules[item.path], source(item)))
 
 
+def lua_paths(trees: list[Path]) -> dict[str, str]:
+    """The keys of `apisix` in config.yaml that make LuaRocks trees known."""
+    if not trees:
+        return {}
+    lua = [f"{tree}/share/lua/5.1/{name}" for tree in trees for name in ("?.lua", "?/init.lua")]
+    c = [f"{tree}/lib/lua/5.1/?.so" for tree in trees]
+    return {"extra_lua_path": ";".join(lua), "extra_lua_cpath": ";".join(c)}
+
+
 @pytest.fixture(scope="module")
 def plugin_source(request: pytest.FixtureRequest) -> Path | None:
     """Where the plugins come from: None is pygw's own, else an APISIX checkout."""
@@ -60,15 +69,23 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="module")
 def start_gateway(
-    tmp_path_factory: pytest.TempPathFactory, upstream: Upstream, plugin_source: Path | None
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    upstream: Upstream,
+    plugin_source: Path | None,
 ) -> Iterator[Callable[..., Gateway]]:
-    """Start a gateway: start_gateway(clock=None, **config); config: keys of config.yaml."""
+    """Start a gateway: start_gateway(clock=None, **config); config: keys of config.yaml.
+
+    The plugins of a checkout find their libraries in the --lua-tree directories.
+    """
+    trees = request.config.getoption("--lua-tree") or [] if plugin_source else []
     with contextlib.ExitStack() as stack:
 
         def start(clock: Clock | None = None, **config: Any) -> Gateway:
             directories = [str(plugin_source)] if plugin_source else []
             base = tmp_path_factory.mktemp("gateway")
             whole = {"plugins": [*PLUGINS], "pygw": {"plugin_dirs": directories}, **config}
+            whole["apisix"] = {**lua_paths(trees), **whole.get("apisix", {})}
             return stack.enter_context(running_gateway(base, upstream, whole, clock))
 
         yield start
