@@ -1,5 +1,9 @@
 -- Owns names that several parts of floor 3 share: the directories of the store, and the calls of the
--- external-plugin protocol. Mirrors apisix.constants.
+-- external-plugin protocol; and where the gateway is at home. Mirrors apisix.constants.
+local gsub = string.gsub
+local ipairs = ipairs
+local ngx = ngx
+
 local function set_of(...)
     local set = {}
     for _, name in ipairs({ ... }) do
@@ -8,7 +12,10 @@ local function set_of(...)
     return set
 end
 
+local home = gsub(ngx.config.prefix(), "/$", "")
+
 return {
+    apisix_lua_home = home,
     RPC_ERROR = 0,
     RPC_PREPARE_CONF = 1,
     RPC_HTTP_REQ_CALL = 2,

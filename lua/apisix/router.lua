@@ -56,4 +56,9 @@ function _M.ssls()
     return _M.router_ssl.ssls()
 end
 
+-- The routes of TCP and UDP and their version: there are none.
+function _M.stream_routes()
+    return nil, nil
+end
+
 return _M

@@ -56,8 +56,10 @@ def configured(settings: Settings) -> Targets:
 
 def is_part(target: Target, problems: Iterable[tuple[str, str]]) -> bool:
     """Whether NAME/init.lua of a directory is no plugin but a part that plugins share."""
+    if target.file.name != "init.lua":
+        return False
     about = {what for kind, what in problems if kind == "plugin"}
-    return target.file.name == "init.lua" and bool(about & {"module", "priority"})
+    return bool(about & {"module", "priority"}) or b"priority" not in target.file.read_bytes()
 
 
 def _plugins_below(path: Path) -> Path:

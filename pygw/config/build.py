@@ -255,6 +255,8 @@ def _shared_dicts(tree: _Tree) -> dict[str, int]:
     sizes: dict[str, Any] = memory_zones(tree.get("apisix.proxy_cache.zones", []))
     for key in ("meta.lua_shared_dict", "http.lua_shared_dict", "http.custom_lua_shared_dict"):
         sizes.update(tree.get(f"nginx_config.{key}", {}))
+    if "cas-auth" in sizes:  # the one whose key is not its name
+        sizes.setdefault("cas_sessions", sizes["cas-auth"])
     if tree.get("apisix.ssl.enable", False):
         name, _, size = _SESSIONS.partition(":")
         sizes[f"ssl:{name}"] = size

@@ -29,6 +29,7 @@ end
 
 local function init()
     core.config.init = nil -- it would read the store, and there is none here
+    core.id.init = function() end -- it would write the gateway's id beside the configuration
     return apisix.http_init()
 end
 

@@ -49,7 +49,7 @@ def test_the_file_that_runs_is_the_checkouts(gateway: Gateway, checkout: Path, n
 def test_all_of_them_load_without_a_complaint(gateway: Gateway) -> None:
     for name, conf in PLUGINS.items():
         gateway.route({name: conf})
-    assert "failed to load plugin" not in gateway.log
+        assert f"failed to load plugin [{name}]" not in gateway.log
     assert "unknown plugin" not in gateway.log
 
 

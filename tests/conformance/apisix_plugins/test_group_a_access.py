@@ -104,7 +104,7 @@ def test_attach_consumer_label(gateway: Gateway) -> None:
 
 
 def test_acl(gateway: Gateway, needs: Needs) -> None:
-    needs("jsonpath")
+    needs("acl")
     for name, team in (("acl2", "red"), ("acl3", "green")):
         consumer(gateway, name, {"key-auth": {"key": f"{name}-key"}}, labels={"team": team})
     path = gateway.route({"key-auth": {}, "acl": {"allow_labels": {"team": ["red"]}}})
@@ -124,7 +124,8 @@ def test_csrf(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(("agent", "status"), [("curl/8", 403), ("Firefox", 200)])
-def test_ua_restriction(gateway: Gateway, agent: str, status: int) -> None:
+def test_ua_restriction(gateway: Gateway, needs: Needs, agent: str, status: int) -> None:
+    needs("ua-restriction")
     path = gateway.route({"ua-restriction": {"denylist": ["^curl"]}})
     assert gateway.ask(path, {"User-Agent": agent}).status == status
 
@@ -146,7 +147,7 @@ def test_request_validation(gateway: Gateway) -> None:
 
 
 def test_oas_validator(gateway: Gateway, needs: Needs) -> None:
-    needs("resty.openapi_validator")
+    needs("oas-validator")
     parameter = {"name": "n", "in": "query", "required": True, "schema": {"type": "integer"}}
     operation = {"parameters": [parameter], "responses": {"200": {"description": "ok"}}}
     spec = {
@@ -176,7 +177,7 @@ def test_workflow(gateway: Gateway) -> None:
 
 
 def test_graphql_limit_count(gateway: Gateway, needs: Needs) -> None:
-    needs("lpeg")
+    needs("graphql-limit-count")
     conf = {"count": 3, "time_window": 60, "rejected_code": 429}
     path = gateway.route({"graphql-limit-count": conf})
     body = json.dumps({"query": "{ a { b } }"}).encode()

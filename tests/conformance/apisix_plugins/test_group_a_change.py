@@ -44,7 +44,7 @@ def test_ai_prompt_guard(gateway: Gateway) -> None:
 
 
 def test_ai_prompt_template(gateway: Gateway, needs: Needs) -> None:
-    needs("xml2lua")
+    needs("ai-prompt-template")
     template = {"model": "m", "messages": [{"role": "user", "content": "about {{topic}}"}]}
     conf = {"templates": [{"name": "one", "template": template}]}
     path = gateway.route({"ai-prompt-template": conf})
@@ -57,7 +57,7 @@ def test_ai_prompt_template(gateway: Gateway, needs: Needs) -> None:
 
 
 def test_body_transformer(gateway: Gateway, needs: Needs) -> None:
-    needs("xml2lua")
+    needs("body-transformer")
     conf = {
         "request": {"input_format": "xml", "template": '{"n": "{{root.n}}"}'},
         "response": {"input_format": "json", "template": "<got>{{n}}</got>"},
@@ -70,7 +70,7 @@ def test_body_transformer(gateway: Gateway, needs: Needs) -> None:
 
 
 def test_degraphql(gateway: Gateway, needs: Needs) -> None:
-    needs("lpeg")
+    needs("degraphql")
     query = "query($n: String!) { pet(name: $n) { age } }"
     path = gateway.route({"degraphql": {"query": query, "variables": ["n"]}})
     assert gateway.ask(path, JSON, "POST", b'{"n": "rex"}').status == 200
@@ -83,7 +83,8 @@ def test_echo(gateway: Gateway) -> None:
     assert (answer.text, answer.headers.get("X-A")) == ("<x>", "1")
 
 
-def test_mocking(gateway: Gateway) -> None:
+def test_mocking(gateway: Gateway, needs: Needs) -> None:
+    needs("mocking")
     asked = len(gateway.upstream.requests)
     schema = {"type": "object", "properties": {"n": {"type": "integer", "example": 5}}}
     answer = gateway.ask(
@@ -186,22 +187,6 @@ def test_server_info(gateway: Gateway) -> None:
     assert set(answer.json) >= {"boot_time", "etcd_version", "hostname", "id", "version"}
 
 
-def test_prometheus(gateway: Gateway) -> None:
-    path = gateway.route({"prometheus": {}})
-    public = gateway.route({"public-api": {"uri": "/apisix/prometheus/metrics"}})
-    assert gateway.ask(path).status == 200
-    route = f'route="{path.removeprefix("/")}"'
-
-    def counted() -> bool:
-        text = gateway.ask(public).text
-        return any(
-            line.startswith("apisix_http_status{") and route in line for line in text.splitlines()
-        )
-
-    gateway.clock.advance(60)  # type: ignore[attr-defined]
-    gateway.until(counted)
-
-
 # records
 
 
@@ -217,7 +202,7 @@ def test_file_logger(gateway: Gateway, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["query", "header"])
 def test_data_mask(gateway: Gateway, needs: Needs, tmp_path: Path, kind: str) -> None:
-    needs("jsonpath")
+    needs("data-mask")
     file = tmp_path / "access.log"
     log_format = {"uri": "$request_uri", "token": "$http_token"}
     mask = {"type": kind, "name": "token", "action": "replace", "value": "***"}
