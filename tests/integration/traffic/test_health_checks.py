@@ -312,3 +312,33 @@ def test_an_upstream_of_a_service(site: Any, pair: list[Any]) -> None:
 def test_without_checks_nobody_probes(site: Any, pair: list[Any]) -> None:
     site.shares(site.route(pair))
     ends(site, pair)
+
+
+# what is told
+
+
+def test_the_state_of_all_checkers(site: Any, pair: list[Any]) -> None:
+    code = """return function()
+        local core = require "apisix.core"
+        local infos = require("apisix.control.v1").get_health_checkers()
+        core.response.exit(200, core.json.encode(infos))
+    end"""
+    plugins = {"serverless-pre-function": {"phase": "access", "functions": [code]}}
+    told = site.gateway.route(plugins)
+
+    def nodes() -> dict[int, dict[str, Any]]:
+        infos = {info["name"]: info for info in site.gateway.ask(told).json}
+        assert infos[f"/apisix/routes{path}"]["type"] == "http"
+        return {node["port"]: node for node in infos[f"/apisix/routes{path}"]["nodes"]}
+
+    path = begin(site, pair, checks={"active": active(unhealthy={"http_failures": 2})})
+    good, bad = pair
+    assert {node["status"] for node in nodes().values()} == {"healthy"}
+    bad.status = 500
+    site.pass_until(lambda: nodes()[bad.port]["status"] == "mostly_healthy")
+    assert nodes()[bad.port]["counter"]["http_failure"] == 1
+    site.pass_until(lambda: nodes()[bad.port]["status"] == "unhealthy")
+    assert nodes()[good.port] == {
+        "ip": "127.0.0.1", "port": good.port, "hostname": "127.0.0.1", "status": "healthy",
+        "counter": {"success": 0, "http_failure": 0, "tcp_failure": 0, "timeout_failure": 0},
+    }  # fmt: skip
