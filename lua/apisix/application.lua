@@ -2,7 +2,10 @@
 local apisix = require "apisix"
 local nginx = require "apisix.http.variables"
 
-local _M = { variables = nginx.variables, proxy = nginx.proxy }
+local _M = {
+    variables = nginx.variables, proxy = nginx.proxy,
+    settings = { delay_client_max_body_check = true }, -- plugins may change the limit
+}
 
 -- The phases look the functions up at each call, so that a plugin may replace
 -- one while the worker runs.

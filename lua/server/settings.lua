@@ -8,6 +8,7 @@ return {
     bare_line_feeds = false, -- a line of it may end in a bare LF, as nginx allows
     underscores_in_headers = true, -- nginx drops such fields unless told so, APISIX tells it
     client_max_body_size = 0,
+    delay_client_max_body_check = false, -- until the body is read, or passed on: the access phase may set the limit
     root = "html", -- where $document_root and $request_filename are, also relative to the prefix
     transform_underscores_in_response_headers = true,
     if_modified_since = "exact", -- or "before" or "off": of If-Modified-Since, for what content handlers make

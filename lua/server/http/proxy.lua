@@ -206,12 +206,6 @@ local function client_failed(r)
     return true, answer
 end
 
--- The present try failed and another follows: what variables tell of it goes to r.upstream_past.
-local function note_past(r)
-    r.upstream_response_time = now() - r.upstream_start
-    r.upstream_past = upstream_vars.past(r)
-end
-
 -- Try one peer after the other, until a response is under way or none is left. Returns as run() does.
 local function try_peers(r)
     r.upstream_start = now()
@@ -239,11 +233,11 @@ local function try_peers(r)
         code = err == "timeout" and 504 or 502
     end
     note_status(r, code)
+    r.upstream_response_time = now() - r.upstream_start
     if not may_retry(r, err, reached) then
-        r.upstream_response_time = now() - r.upstream_start
         return code
     end
-    note_past(r)
+    r.upstream_past = upstream_vars.past(r)
     local balancer = r.balancer
     balancer.more_tries = balancer.more_tries - 1
     balancer.failure = (code == 403 or code == 404) and "next" or "failed"
@@ -254,7 +248,12 @@ end
 -- What few requests ask for before an upstream is asked (see request.lua). Returns nil; or true when there is
 -- nothing left to do, or a status to answer with.
 local function prepare(r, extras)
-    if extras.mirrored or extras.buffered then
+    local limit = extras.oversized and not r.body_read and request_body.limit_of(r) or 0
+    if limit > 0 and r.content_length > limit then
+        log.err("client intended to send too large body: ", r.content_length, " bytes")
+        r.body_discarded = true
+        return 413
+    elseif extras.mirrored or extras.buffered then
         local ok, err = request_body.read(r)
         if not ok then
             r.body_failure, r.aborted = err, not proxy_body.ANSWERS[err]

@@ -60,6 +60,7 @@ _M.reset = reset
 --   gzip {level}, encoder, ratio        of server.http.gzip
 --   peer_addr, peer_port                who sent it, where remote_addr is whom it was sent for
 --   max_body                            instead of the setting client_max_body_size
+--   oversized                           its body is longer than that setting allows, which is to be looked at later
 --   mirrored, buffered                  it is mirrored; its body is read before an upstream is asked
 --   cached, cache, cache_status         of server.http.cache: asked for, its dealings, what came of it
 --   method                              that its upstream is asked with, if it is not the client's

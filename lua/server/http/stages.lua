@@ -12,6 +12,7 @@ local phases = require "server.phases"
 local proxy = require "server.http.proxy"
 local redirects = require "server.http.redirects"
 local request_body = require "server.http.request_body"
+local requests = require "server.http.request"
 
 local find_location = location_match.find
 local run_phase = phases.run
@@ -131,10 +132,14 @@ local function enter(r)
     r.settings, r.default_type = location.settings, location.content_type
     local limit, length = location.settings.client_max_body_size, r.content_length
     if length and limit > 0 and length > limit and not r.body_discarded and not r.parent then
-        log.err("client intended to send too large body: ", length, " bytes")
-        r.stage, r.body_discarded = "content", true
-        return answer(r, 413)
-    elseif location.settings.check_client_abort and not r.parent then
+        if not location.settings.delay_client_max_body_check then
+            log.err("client intended to send too large body: ", length, " bytes")
+            r.stage, r.body_discarded = "content", true
+            return answer(r, 413)
+        end
+        requests.extras_of(r).oversized = true
+    end
+    if location.settings.check_client_abort and not r.parent then
         abort.watch(r)
     end
     return rewrite(r)
