@@ -7,6 +7,7 @@ local C = ffi.C
 local find = string.find
 local getmetatable = getmetatable
 local ipairs = ipairs
+local next = next
 local pairs = pairs
 local pcall = pcall
 local require = require
@@ -53,6 +54,10 @@ local function names_of(value)
     return names
 end
 
+local function is_filled_later(value)
+    return type(value) == "table" and next(value) == nil and getmetatable(value) == nil
+end
+
 -- Follow names from value. Returns nil when all are there, else {at = number of the first that is not, names =
 -- array of those that are in its stead}.
 local function follow(value, names)
@@ -65,6 +70,9 @@ local function follow(value, names)
         if is_open then
             return nil
         elseif field == nil then
+            if is_filled_later(parent) then
+                return nil
+            end
             return { at = i, names = names_of(parent) }
         end
         parent = field

@@ -221,7 +221,9 @@ def test_the_parts_of_a_plugin_are_read_too(check: Check) -> None:
     }
     result = check(files, "p.lua")
     assert "  p/part.lua:2: ngx.nope does not exist here" in result.stdout
-    files["p/part.lua"] = "return {}"
+    files["p/part.lua"] = "return {}"  # a table that somebody will fill
+    assert check(files, "p.lua").returncode == 0
+    files["p/part.lua"] = "return { come = print }"
     assert 'require("apisix.plugins.p.part").go does not exist here' in check(files, "p.lua").stdout
 
 
