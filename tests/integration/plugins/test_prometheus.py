@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -327,3 +328,20 @@ def test_attributes(start_gateway: Callable[..., Gateway]) -> None:
 def test_prefer_name_is_a_boolean(gateway: Gateway) -> None:
     log = gateway.complaint({"prometheus": {"prefer_name": "yes"}})
     assert 'property "prefer_name" validation failed' in log
+
+
+def test_what_was_counted_outlives_a_reload_of_the_plugins(gateway: Gateway) -> None:
+    tell = 'return function() ngx.header["X-Loads"] = require("apisix.plugin").load_times end'
+    plugins = {"prometheus": {}, "serverless-pre-function": {"functions": [tell]}}
+    path = gateway.route(plugins)
+    asked = [gateway.ask(path).headers.get("X-Loads")]
+    names = json.dumps([{"name": name} for name in PLUGINS]).encode()
+    gateway.store.put(b"/apisix/plugins", names)
+
+    def is_loaded_anew() -> bool:
+        asked.append(gateway.ask(path).headers.get("X-Loads"))
+        return asked[-1] != asked[0]
+
+    gateway.until(is_loaded_anew)
+    shown = Shown(gateway)
+    assert shown.value("apisix_http_status", route=path[1:], code="200") == len(asked)
