@@ -45,7 +45,7 @@ local function sized(sock, length)
     end
 end
 
--- The body that ends with its connection.
+-- The body that ends with its connection: pieces as they come, of at most `size` bytes.
 local function unsized(sock)
     local ended = false
     return function(size)
@@ -55,12 +55,12 @@ local function unsized(sock)
             ended = true
             return sock:receive("*a")
         end
-        local piece, err, partial = sock:receive(size)
+        local piece, err = sock:receiveany(size)
         if not piece and err == "closed" then
             ended = true
-            return partial ~= "" and partial or nil
+            return nil
         end
-        return piece, err, partial
+        return piece, err
     end
 end
 
