@@ -67,7 +67,8 @@ class Provider:
             while message := read_message(stream):
                 first, headers, body = message
                 method, target, _ = first.split(" ")
-                self.requests.append(Seen(method, target, headers, body))
+                # lua-resty-http writes "?" for a query that is empty
+                self.requests.append(Seen(method, target.removesuffix("?"), headers, body))
                 if callable(self.answer):
                     self.answer(connection)
                     return
