@@ -8,8 +8,11 @@ from typing import Any
 
 from conformance.apisix_plugins.groups import GROUPS
 
-_BEGIN = "<!-- The reach: made by the command below. -->\n"
-_END = "<!-- The end of the reach. -->\n"
+# Those that want what pygw is not.
+NEVER = {"gm": "wants Tongsuo, another TLS library, and says so as on every runtime without it"}
+
+_END = "<!-- The end of it. -->\n"
+_SHOWN = 3  # names that a reason has at most
 
 Verdicts = Mapping[str, dict[str, Any]]
 
@@ -24,8 +27,7 @@ def lacking(verdict: dict[str, Any]) -> list[str]:
 
 def lines(verdicts: Verdicts, lua_trees: bool) -> Iterator[str]:
     """The table in Markdown: a row a group, and each plugin that cannot run with the reason."""
-    libraries = "with" if lua_trees else "without"
-    yield f"| group, {libraries} a LuaRocks tree | plugins | pass | lack a library | fail |"
+    yield f"| group, {_which(lua_trees)} libraries | plugins | pass | lack a library | fail |"
     yield "|---|---|---|---|---|"
     for name, group in [*GROUPS.items(), ("all", sum(GROUPS.values(), ()))]:
         mine = [verdicts[plugin] for plugin in group]
@@ -41,15 +43,26 @@ def lines(verdicts: Verdicts, lua_trees: bool) -> Iterator[str]:
 
 def _reason(verdict: dict[str, Any]) -> str:
     if libraries := lacking(verdict):
-        return f"wants {', '.join(f'`{each}`' for each in libraries)}"
-    needs = sorted({problem["what"] for problem in verdict["problems"]})
-    return f"**fails**: {', '.join(f'`{each}`' for each in needs)}"
+        return f"wants {_listed(libraries)}"
+    if verdict["name"] in NEVER:
+        return NEVER[verdict["name"]]
+    return f"**fails**: {', '.join(problem['what'] for problem in verdict['problems'])}"
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(f"`{each}`" for each in names[:_SHOWN])
+    return f"{shown}, …" if names[_SHOWN:] else shown
 
 
 def write(path: Path, verdicts: Verdicts, lua_trees: bool) -> None:
-    """Put the table where the document has its place; one made without trees stands beside."""
-    text = path.read_text(encoding="utf-8")
-    before, _, rest = text.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
+    """Put the table where the document has the place for it."""
+    begin = f"<!-- The reach {_which(lua_trees)} libraries, as measured. -->\n"
+    before, found, rest = path.read_text(encoding="utf-8").partition(begin)
+    assert found, f"{path} has no line {begin}"
+    after = rest.partition(_END)[2]
     table = "\n".join(lines(verdicts, lua_trees)) + "\n"
-    path.write_text(f"{before}{_BEGIN}\n{table}\n{_END}{after}", encoding="utf-8")
+    path.write_text(f"{before}{begin}\n{table}\n{_END}{after}", encoding="utf-8")
+
+
+def _which(lua_trees: bool) -> str:
+    return "with" if lua_trees else "without"

@@ -20,9 +20,6 @@ from conformance.apisix_plugins import reach
 from conformance.apisix_plugins.groups import GROUPS
 from conformance.apisix_plugins.reach import Verdicts
 
-# Group C's that want what pygw is not: a TLS library of its own beside OpenSSL.
-NEVER = {"gm": "needs Tongsuo, another TLS library built into its runtime"}
-
 
 @pytest.fixture(scope="module")
 def verdicts(
@@ -53,7 +50,7 @@ def test_reach(verdicts: Verdicts, group: str, name: str) -> None:
     verdict = verdicts[name]
     if libraries := reach.lacking(verdict):
         pytest.skip(f"no --lua-path has {', '.join(libraries)}")
-    if name in NEVER:
-        pytest.skip(NEVER[name])
+    if name in reach.NEVER:
+        pytest.skip(reach.NEVER[name])
     complaints = [f"{each['where']}: {each['message']}" for each in verdict["problems"]]
     assert complaints == []

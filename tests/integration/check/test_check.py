@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pygw.paths import PLUGINS_DIR
 
 GOOD = """
 local core = require "apisix.core"
@@ -340,7 +343,16 @@ def test_a_gateway_that_cannot_start_is_not_the_plugins_fault(check: Check) -> N
 
 
 def test_all_of_our_own_plugins_can_run(check: Check) -> None:
-    from pygw.paths import PLUGINS_DIR
-
     result = check({}, str(PLUGINS_DIR))
     assert result.returncode == 0, result.stdout
+
+
+def test_the_documentation_tells_what_happens(check: Check) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "checking-plugins.md").read_text()
+    (source,) = re.findall(r"```lua\n(.*?)```", text, re.DOTALL)
+    key_auth = (PLUGINS_DIR / "key-auth.lua").read_text()
+    files = {"plugins/greet.lua": source, "plugins/key-auth.lua": key_auth}
+    examples = re.findall(r"```\n\$ pygw check (\S+)\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 2
+    for argument, output in examples:
+        assert check(files, argument).stdout == output
