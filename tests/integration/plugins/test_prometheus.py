@@ -53,9 +53,11 @@ class Shown:
 
         def is_new() -> bool:
             answers.append(gateway.ask(uri))
-            return answers[-1].status == 200 and answers[-1].text != answers[0].text
+            if answers[-1].status == 200 and answers[-1].text != answers[0].text:
+                return True
+            advance(gateway, wait)  # a refresh may have met the one before at its work
+            return False
 
-        advance(gateway, wait)
         gateway.until(is_new)
         self.content_type = answers[-1].headers.get("Content-Type")
         self.text = answers[-1].text
@@ -267,8 +269,28 @@ def test_how_far_the_configuration_is(gateway: Gateway) -> None:
     assert keys >= {"services", "consumers", "global_rules", "upstreams", "ssls", "prev_index"}
 
 
+def test_the_health_of_upstreams(gateway: Gateway) -> None:
+    active = {"type": "tcp", "healthy": {"interval": 1, "successes": 1}}
+    active["unhealthy"] = {"interval": 1, "tcp_failures": 1}
+    nodes = {gateway.upstream.node: 1, "127.0.0.1:1": 1}
+    value = {"type": "roundrobin", "nodes": nodes, "checks": {"active": active}}
+    path = gateway.route({}, upstream=value)
+    gateway.ask(path)
+
+    def is_known() -> bool:
+        advance(gateway, 1.1)
+        shown = gateway.ask(API)
+        return shown.status == 200 and 'port="1"} 0' in shown.text
+
+    gateway.until(is_known)
+    shown, name = Shown(gateway), f"/apisix/routes{path}"
+    port = gateway.upstream.node.split(":")[1]
+    assert shown.value("apisix_upstream_status", name=name, ip="127.0.0.1", port=port) == 1
+    assert shown.value("apisix_upstream_status", name=name, ip="127.0.0.1", port="1") == 0
+
+
 def test_log_entries_that_wait(gateway: Gateway) -> None:
-    conf = {"host": "127.0.0.1", "port": 1, "inactive_timeout": 60, "name": "waiting"}
+    conf = {"host": "127.0.0.1", "port": 1, "inactive_timeout": 6000, "name": "waiting"}
     path = gateway.route({"tcp-logger": conf})
     for _ in range(3):
         gateway.ask(path)
