@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import gevent
 import pytest
 from gevent import event, socket
 from support.gateway import Answer, Gateway
@@ -188,6 +189,7 @@ def test_a_stream_that_takes_too_long(
         try:
             while True:
                 connection.sendall(piece)
+                gevent.sleep(0)
         except OSError:
             ended.set()
 
