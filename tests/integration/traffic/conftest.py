@@ -139,6 +139,11 @@ def nodes() -> Iterator[Callable[..., list[Node]]]:
         node.stop()
 
 
+@pytest.fixture
+def pair(nodes: Callable[..., list[Node]]) -> list[Node]:
+    return nodes(2)
+
+
 @pytest.fixture(autouse=True)
 def _gateways_of_the_module_go_on() -> Iterator[None]:
     yield
