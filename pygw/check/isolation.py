@@ -42,7 +42,7 @@ def examine_apart(target: Target, settings: Settings, seconds: float) -> Report:
     doing, report = _understand(said)
     if report:
         return report
-    how = _how(status, seconds) if in_time else f"it did not come to an end within {seconds:g} s"
+    how = _how(status) if in_time else f"it did not come to an end within {seconds:g} s"
     problem = messages.ended(target, doing, how)
     return Report(target.name, messages.shown(target.file), [problem])
 
@@ -84,7 +84,7 @@ def _understand(said: bytes) -> tuple[str, Report | None]:
     return doing, None
 
 
-def _how(status: int, seconds: float) -> str:
+def _how(status: int) -> str:
     if os.WIFSIGNALED(status):
         return f"its process was ended by {signal.Signals(os.WTERMSIG(status)).name}"
     return f"its process exited with {os.WEXITSTATUS(status)}"

@@ -291,6 +291,11 @@ def test_the_configuration_counts(check: Check) -> None:
     assert check(files, "-c", "config.yaml").stdout.splitlines()[1:] == ["  good  ok"]
 
 
+def test_nothing_is_left_where_it_runs(check: Check, tmp_path: Path) -> None:
+    check({"good.lua": GOOD, "config.yaml": "plugins: [good]\n"}, "good.lua")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["config.yaml", "good.lua"]
+
+
 def test_json_for_programs(check: Check) -> None:
     bad = plugin(body="ngx.nope()")
     result = check({"good.lua": GOOD, "p.lua": bad}, "good.lua", "p.lua", "--format", "json")
