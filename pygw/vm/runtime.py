@@ -17,6 +17,9 @@ _JIT = (
     ' "maxirconst=4000", "maxsnap=2000", "maxside=1000")'
 )
 
+#: Where Debian puts libraries of plain Lua, such as lua-penlight's `pl`: after all others.
+DEBIAN = ("/usr/share/lua/5.1/?.lua", "/usr/share/lua/5.1/?/init.lua")
+
 
 def create_runtime(
     lua_paths: Iterable[str] = (),
@@ -40,7 +43,7 @@ def create_runtime(
     package = runtime.globals().package
     ours = [f"{LUA_DIR}/?.lua", f"{LUA_DIR}/?/init.lua"]
     extra = ";".join(lua_paths)
-    package.path = ";".join([*lua_paths, *ours])
+    package.path = ";".join([*lua_paths, *ours, *DEBIAN])
     package.cpath = ";".join([*lua_cpaths, package.cpath])
     directories = runtime.table_from([str(path) for path in (*plugin_dirs, PLUGINS_DIR)])
     install_searcher = runtime.eval("dofile")(f"{LUA_DIR}/server/searcher.lua")
