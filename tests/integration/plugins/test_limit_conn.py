@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import gevent
 import pytest
-from gevent import event, server
-from support.gateway import PATIENCE, Gateway, read_message
+from support.crowd import Crowd, Slow, describe, in_redis, limit
+from support.gateway import PATIENCE, Gateway
 from support.limits import advance, begin, statuses, still_waits
 from support.redis_server import Redis
 
 from pygw.hub.clock import VirtualClock
-
-
-class Slow:
-    """An upstream that answers when it is told to; `waiting` requests wait for that."""
-
-    def __init__(self) -> None:
-        self.go_on = event.Event()
-        self.waiting = 0
-        self._server = server.StreamServer(("127.0.0.1", 0), self._serve)
-        self._server.start()
-        self.node = f"127.0.0.1:{self._server.server_port}"
-
-    def _serve(self, connection: Any, _address: Any) -> None:
-        with contextlib.closing(connection), connection.makefile("rb") as stream:
-            if not read_message(stream):
-                return
-            self.waiting += 1
-            self.go_on.wait()
-            self.waiting -= 1
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-
-    def stop(self) -> None:
-        self.go_on.set()
-        self._server.stop(timeout=0)
 
 
 @pytest.fixture(scope="module")
@@ -81,44 +55,6 @@ def policy(request: pytest.FixtureRequest) -> dict[str, Any]:
         "redis_cluster_name": f"c{servers[0].port}",
         "redis_password": "secret",
     }
-
-
-def in_redis(server: Redis) -> dict[str, Any]:
-    return {"policy": "redis", "redis_host": "127.0.0.1", "redis_port": server.port}
-
-
-def describe(**conf: Any) -> dict[str, Any]:
-    """A configuration: one request at a time unless it says more."""
-    if "rules" in conf:
-        return {"default_conn_delay": 0.1, **conf}
-    return {"conn": 1, "burst": 0, "default_conn_delay": 0.1, "key": "remote_addr", **conf}
-
-
-def limit(gateway: Gateway, slow: Slow | None = None, **conf: Any) -> str:
-    upstream = {"upstream": {"nodes": {slow.node: 1}}} if slow else {}
-    return gateway.route({"limit-conn": describe(**conf)}, **upstream)
-
-
-class Crowd:
-    """Requests that are at the upstream at the same time."""
-
-    def __init__(self, gateway: Gateway, slow: Slow) -> None:
-        self.gateway, self.slow = gateway, slow
-        self.jobs: list[gevent.Greenlet] = []
-
-    def enter(self, path: str, *sent: tuple[str, str]) -> None:
-        """Send one more; returns when the upstream has got it."""
-        count = self.slow.waiting
-        self.jobs.append(gevent.spawn(self.gateway.ask, path, list(sent)))
-        self.gateway.until(lambda: self.slow.waiting > count)
-
-    def leave(self) -> list[int]:
-        """Have the upstream answer all; returns their statuses."""
-        self.slow.go_on.set()
-        jobs, self.jobs = self.jobs, []
-        found = [job.get(timeout=PATIENCE).status for job in jobs]
-        self.slow.go_on.clear()
-        return found
 
 
 @pytest.fixture
@@ -257,59 +193,6 @@ def test_as_the_action_of_a_workflow(gateway: Gateway, slow: Slow, crowd: Crowd)
         assert crowd.leave() == [200, 200]
 
 
-# rules and numbers with variables
-
-
-def test_numbers_with_variables(gateway: Gateway, slow: Slow, crowd: Crowd) -> None:
-    path = limit(gateway, slow, conn="${http_x_conn ?? 2}", burst="$http_x_burst")
-    crowd.enter(path, ("X-Burst", "0"))
-    assert statuses(gateway, path, 1, ("X-Conn", "1"), ("X-Burst", "0")) == [503]
-    crowd.enter(path, ("X-Burst", "0"))
-    assert statuses(gateway, path, 1, ("X-Burst", "0")) == [503]
-    crowd.enter(path, ("X-Conn", "3"), ("X-Burst", "0"))
-    assert crowd.leave() == [200, 200, 200]
-
-
-@pytest.mark.parametrize(
-    ("conn", "burst", "message"),
-    [
-        ("a", "0", "resolved value is not a number: a"),
-        ("0", "0", "resolved value must be a positive number, got: 0"),
-        ("-1", "0", "resolved value must be a positive number, got: -1"),
-        ("1.5", "0", "resolved value must be an integer, got: 1.5"),
-        ("1", "-1", "resolved value must be a non-negative number, got: -1"),
-        ("9007199254740993", "0", "resolved value exceeds safe integer range (2^53-1), got: "),
-    ],
-)
-def test_numbers_that_make_no_sense(gateway: Gateway, conn: str, burst: str, message: str) -> None:
-    sent = {"X-Conn": conn, "X-Burst": burst}
-    numbers: dict[str, Any] = {"conn": "$http_x_conn", "burst": "$http_x_burst"}
-    assert gateway.ask(limit(gateway, **numbers), sent).status == 500
-    assert f"failed to get limit conn rules: {message}" in gateway.log
-    assert gateway.ask(limit(gateway, **numbers, allow_degradation=True), sent).status == 200
-
-
-def test_rules(gateway: Gateway, slow: Slow, crowd: Crowd, policy: dict[str, Any]) -> None:
-    rules = [
-        {"key": "${http_x_user}", "conn": 1, "burst": 0},
-        {"key": "${http_x_company}", "conn": "${http_x_conn ?? 2}", "burst": 0},
-    ]
-    path = limit(gateway, slow, rules=rules, **policy)
-    company = ("X-Company", "acme")
-    crowd.enter(path, ("X-User", "a"), company)
-    assert statuses(gateway, path, 1, ("X-User", "a")) == [503]
-    crowd.enter(path, ("X-User", "b"), company)
-    assert statuses(gateway, path, 1, ("X-User", "c"), company) == [503]
-    assert crowd.leave() == [200, 200]
-
-
-def test_no_rule_applies(gateway: Gateway) -> None:
-    rules = [{"key": "${http_x_user}", "conn": 1, "burst": 0}]
-    assert gateway.ask(limit(gateway, rules=rules)).status == 500
-    assert "failed to get limit conn rules: " in gateway.log
-    assert gateway.ask(limit(gateway, rules=rules, allow_degradation=True)).status == 200
-
-
 # redis
 
 
@@ -359,34 +242,3 @@ def test_nobody_listens(gateway: Gateway, redis: Redis) -> None:
     assert gateway.ask(limit(gateway, **conf)).status == 500
     assert "failed to limit conn: connection refused" in gateway.log
     assert gateway.ask(limit(gateway, **conf, allow_degradation=True)).status == 200
-
-
-@pytest.mark.parametrize(
-    ("conf", "message"),
-    [
-        ({"conn": 0}, 'property "conn" validation failed: value should match only one schema'),
-        ({"conn": 1.5}, 'property "conn" validation failed: value should match only one schema'),
-        ({"burst": -1}, 'property "burst" validation failed: value should match only one schema'),
-        ({"default_conn_delay": 0}, "expected 0 to be greater than 0"),
-        ({"default_conn_delay": None}, "value should match only one schema, but matches none"),
-        ({"key": None}, "value should match only one schema, but matches none"),
-        ({"key_type": "constant"}, 'property "key_type" validation failed: matches none of'),
-        ({"only_use_default_delay": 1}, "wrong type: expected boolean, got number"),
-        ({"policy": "remote"}, 'property "policy" validation failed: matches none of'),
-        ({"rejected_code": 600}, "expected 600 to be at most 599"),
-        ({"rejected_msg": ""}, "string too short, expected at least 1, got 0"),
-        ({"policy": "redis"}, "then clause did not match"),
-        ({"policy": "redis-cluster"}, "else clause did not match"),
-        ({"policy": "redis", "redis_host": "h", "key_ttl": "a"}, "then clause did not match"),
-    ],
-)
-def test_configurations_that_are_refused(gateway: Gateway, conf: Any, message: str) -> None:
-    whole = {name: value for name, value in describe(**conf).items() if value is not None}
-    assert message in gateway.complaint({"limit-conn": whole})
-
-
-def test_rules_that_are_refused(gateway: Gateway) -> None:
-    whole = describe(rules=[{"conn": 1, "burst": 0}])
-    assert 'property "key" is required' in gateway.complaint({"limit-conn": whole})
-    both = {**describe(), "rules": [{"conn": 1, "burst": 0, "key": "a"}]}
-    assert "matches both schemas 1 and 2" in gateway.complaint({"limit-conn": both})
