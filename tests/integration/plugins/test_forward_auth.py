@@ -43,7 +43,7 @@ def test_what_the_service_is_told(
     assert asked.headers.get("X-Forwarded-Host") == "test.com"
     assert asked.headers.get("X-Forwarded-Uri") == f"{path}/p?q=1"
     assert asked.headers.get("X-Forwarded-For") == "127.0.0.1"
-    assert "Authorization" not in asked.headers
+    assert asked.headers.get("Authorization") is None
     assert gateway.upstream.last.body == b"body"
 
 
@@ -54,7 +54,7 @@ def test_headers_of_the_client_to_the_service(
     gateway.ask(path, {"Authorization": "me", "X-Forwarded-Method": "DELETE"})
     assert service.last.headers.get("Authorization") == "me"
     assert service.last.headers.all("X-Forwarded-Method") == ["GET"]
-    assert "X-None" not in service.last.headers
+    assert service.last.headers.get("X-None") is None
 
 
 def test_extra_headers(gateway: Gateway, service: Upstream, route: Callable[..., str]) -> None:
@@ -75,8 +75,8 @@ def test_headers_of_the_service_to_the_upstream(
     gateway.ask(path, {"X-User-ID": "forged", "X-Role": "root"})
     seen = gateway.upstream.last.headers
     assert seen.all("X-User-ID") == ["ann"]
-    assert "X-Role" not in seen  # the service did not say so, and the client may not
-    assert "X-Secret" not in seen
+    assert seen.get("X-Role") is None  # the service did not say so, and the client may not
+    assert seen.get("X-Secret") is None
 
 
 @pytest.mark.parametrize("status", [300, 302, 401, 403, 500])
@@ -90,8 +90,8 @@ def test_refused(
     assert answer.status == status
     assert answer.text == "go away"
     assert answer.headers.get("Location") == "/login"
-    assert "X-Why" not in answer.headers
-    assert "X-Other" not in answer.headers
+    assert answer.headers.get("X-Why") is None
+    assert answer.headers.get("X-Other") is None
     assert len(gateway.upstream.requests) == before
 
 
@@ -99,7 +99,7 @@ def test_no_headers_for_the_client_unless_named(
     gateway: Gateway, service: Upstream, route: Callable[..., str]
 ) -> None:
     service.answer = (403, [("Location", "/login")], b"no")
-    assert "Location" not in gateway.ask(route()).headers
+    assert gateway.ask(route()).headers.get("Location") is None
 
 
 def test_the_body_goes_along_in_a_post(
@@ -125,7 +125,7 @@ def test_a_chunked_body_is_framed_anew(
             message = read_message(stream)
     assert message
     assert " 200 " in message[0]
-    assert "Transfer-Encoding" not in service.last.headers
+    assert service.last.headers.get("Transfer-Encoding") is None
     assert service.last.headers.get("Content-Length") == "4"
     assert service.last.body == b"data"
 
