@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,9 +132,15 @@ def test_a_chunked_body_is_framed_anew(
 
 
 def test_line_ends_of_clients_do_not_get_into_headers(
-    gateway: Gateway, service: Upstream, route: Callable[..., str]
+    gateway: Gateway,
+    service: Upstream,
+    route: Callable[..., str],
+    plugin_source: Path | None,
+    pytestconfig: pytest.Config,
 ) -> None:
     path = route(extra_headers={"X-User": "$arg_user"})
+    if plugin_source and pytestconfig.getoption("--lua-tree"):
+        pytest.skip("lua-resty-http checks this since APISIX's fork 0.2.3; the tree has another")
     before = len(service.requests)
     assert gateway.ask(f"{path}?user=guest%0d%0aX-Role:%20admin").status == 403
     assert "forward auth, err: invalid characters found in header value" in gateway.log
