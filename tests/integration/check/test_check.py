@@ -230,6 +230,18 @@ def test_the_parts_of_a_plugin_are_read_too(check: Check) -> None:
     assert 'require("apisix.plugins.p.part").go does not exist here' in check(files, "p.lua").stdout
 
 
+def test_the_cause_is_told_and_once(check: Check) -> None:
+    part = "apisix.plugins.p.part"
+    body = f'require "{part}"'
+    files = {
+        "p.lua": plugin(f'local part = require "{part}"', body=body),
+        "p/part.lua": 'error("no")',
+    }
+    result = check(files, "p.lua")
+    assert "loop or previous error" not in result.stdout
+    assert "p/part.lua:1: it does not load: no" in result.stdout
+
+
 def test_parts_that_are_chosen_at_run_time_are_read_too(check: Check) -> None:
     files = {
         "p.lua": plugin(body='require("apisix.plugins.p.by-" .. conf.how)'),

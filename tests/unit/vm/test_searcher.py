@@ -26,7 +26,9 @@ def test_the_users_path_wins(tmp_path: Path, name: str) -> None:
     assert runtime.eval(f"(require '{name}')") == "theirs"
 
 
-@pytest.mark.parametrize("name", ["ngx.re", "resty.core", "resty.core.base", "server.task"])
+@pytest.mark.parametrize(
+    "name", ["ngx.re", "resty.core", "resty.core.base", "resty.events.compat", "server.task"]
+)
 def test_modules_of_the_runtime_are_always_ours(tmp_path: Path, name: str) -> None:
     runtime = create_runtime([write(tmp_path, name)])
     runtime.execute('require "ngx.api"')
