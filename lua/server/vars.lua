@@ -1,13 +1,15 @@
 -- Owns the namespace of nginx's variables: for each name a function of a request, found once and kept. The
 -- families stand in server/vars/. The application declares variables of its own (`variables`), settable as
--- those of nginx's `set` are. Values are strings; nil where nginx would say "not found".
+-- those of nginx's `set` are; a default may be another variable. Values are strings; nil where nginx would say
+-- "not found".
 local new_tab = require "table.new"
 local phases = require "server.phases"
 
-local lower, sub = string.lower, string.sub
+local byte, lower, sub = string.byte, string.lower, string.sub
 local ipairs, pairs, tostring = ipairs, pairs, tostring
 
 local FAMILIES = { "request", "connection", "tls", "response", "upstream" }
+local DOLLAR = byte("$")
 local KEPT_MAX = 4096 -- names of application's and requests' making
 
 local _M = {}
@@ -33,14 +35,23 @@ for _, name in ipairs(FAMILIES) do
     _M.add(require("server.vars." .. name))
 end
 
+-- What the application's default for a variable of its own says: "$name" is another variable's value.
+local function default_value(r, name)
+    local variables = phases.app.variables
+    local default = variables and variables[name]
+    if default and byte(default) == DOLLAR then
+        return _M.getter(sub(default, 2))(r)
+    end
+    return default
+end
+
 -- The value of a variable that the application declares, be it later; nil while it does not.
 local function own_variable(name)
     return function(r)
         local values = r.vars
         local value = values and values[name]
         if value == nil then
-            local variables = phases.app.variables
-            return variables and variables[name]
+            return default_value(r, name)
         end
         return value or nil -- false: it was set to nil
     end

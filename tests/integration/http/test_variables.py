@@ -11,7 +11,7 @@ Start = Callable[..., AppServer]
 
 SHOW = """
 return {
-    variables = { mine = "default", http_x_own = "declared" },
+    variables = { mine = "default", http_x_own = "declared", same = "$request_id" },
     content = function()
         CODE
         local told = {}
@@ -41,6 +41,7 @@ def show(app_server: Start, names: str, *headers: str, code: str = "", target: s
         ("scheme https proxy_protocol_addr proxy_protocol_tlv_alpn", r"http\|\|nil\|nil"),
         ("date_gmt", r"\w+day, \d\d-\w{3}-\d{4} \d\d:\d\d:\d\d GMT"),
         ("request_id REQUEST_ID", r"([0-9a-f]{32})\|\1"),
+        ("request_id same", r"([0-9a-f]{32})\|\1"),
         ("limit_rate gzip_ratio sent_trailer_x upstream_cache_status", r"0\|nil\|nil\|nil"),
         ("sent_http_connection sent_http_transfer_encoding", r"keep-alive\|nil"),
         ("no_such_variable Mine MINE http_x_own", r"nil\|default\|default\|declared"),
@@ -75,6 +76,7 @@ def test_where_files_are(app_server: Start, tmp_path: Path) -> None:
     [
         ('ngx.var.mine = "x"', "mine", "x"),
         ("ngx.var.MINE = 12", "mine", "12"),
+        ('ngx.var.same = "$scheme"', "same", "$scheme"),
         ("ngx.var.mine = true", "mine", "true"),
         ("ngx.var.mine = nil", "mine", "nil"),
         ('ngx.var.args = "b=2"', "args arg_b is_args", "b=2|2|?"),
