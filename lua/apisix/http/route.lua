@@ -1,4 +1,4 @@
--- Owns /routes as the routers take them: turning an item into a route of resty.radixtree, and keeping a
+-- Owns /routes as the routers take them: turning an item into a route of radixtree, and keeping a
 -- router true to the directory, one route at a time. Must never match a request.
 -- Mirrors apisix.http.route.
 local core = require "apisix.core"
@@ -42,7 +42,7 @@ local function hosts_of(value)
     return found.value.hosts
 end
 
--- The route of resty.radixtree for an item of /routes, or nil if it is off or cannot be routed (logged).
+-- The route of radixtree for an item of /routes, or nil if it is off or cannot be routed (logged).
 local function to_route(item)
     local value = item.value
     if value.status == 0 then
@@ -69,7 +69,7 @@ local function to_route(item)
     }
 end
 
--- What resty.radixtree is told of a request; return it by forget_options.
+-- What radixtree is told of a request; return it by forget_options.
 function _M.match_options(api_ctx)
     local var = api_ctx.var
     local opts = core.tablepool.fetch("route_match_opts", 0, 8)

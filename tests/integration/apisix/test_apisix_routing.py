@@ -171,3 +171,15 @@ def test_options_for_the_path(start: Callable[..., Any], upstream: Any) -> None:
     assert route_of(gateway.ask("/x%2fy")) == "2"
     assert gateway.ask("/s;p=1/b").json["path"] == "/s;p=1/b"
     assert gateway.ask("/s/..;/b").status == 400
+
+
+def test_a_router_on_the_users_path_is_not_the_gateways(
+    start: Callable[..., Any], upstream: Any, tmp_path: Any
+) -> None:
+    (tmp_path / "resty").mkdir()
+    (tmp_path / "resty" / "radixtree.lua").write_text('error("of another gateway")')
+    route = to(upstream, uri="/")
+    gateway = start({"routes/1": route}, {"apisix": {"extra_lua_path": f"{tmp_path}/?.lua"}})
+    assert gateway.ask("/").status == 200
+    gateway.put("routes/2", {**route, "uri": "/new"})
+    gateway.until(lambda: gateway.ask("/new").status == 200)

@@ -1,7 +1,7 @@
 -- Owns what the two routers by path alone have in common. Must never know which paths have parameters.
 local route = require "apisix.http.route"
 
--- router: an empty resty.radixtree. Returns a module of apisix.http.router.
+-- router: an empty radixtree. Returns a module of apisix.http.router.
 return function(router)
     local routes = route.new_table(router)
     local _M = {}

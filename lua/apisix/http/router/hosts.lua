@@ -3,7 +3,7 @@
 -- Must never know where routes come from.
 local clone = require("apisix.core.table").clone
 local new_router = require("apisix.utils.router").new
-local tree = require "resty.radixtree.tree"
+local tree = require "radixtree.tree"
 
 local byte = string.byte
 local ipairs = ipairs
@@ -39,7 +39,7 @@ local function without_hosts(route)
     return copy
 end
 
--- Add one route of resty.radixtree.
+-- Add one route of radixtree.
 function Hosts:add_route(route)
     if not route.hosts then
         return self.any:add_route(route)
@@ -99,7 +99,7 @@ local function by_wildcard(self, path, opts)
     return nil
 end
 
--- As resty.radixtree's match.
+-- As radixtree's match.
 function Hosts:match(path, opts)
     local host = opts.host
     local router = host and self.exact[host]
