@@ -43,7 +43,7 @@ def test_by_default_all_may_but_without_credentials(gateway: Gateway) -> None:
         "Access-Control-Allow-Headers": "*",
         "Access-Control-Max-Age": "5",
     }
-    assert "Vary" not in answer.headers
+    assert answer.headers.get("Vary") is None
 
 
 def test_a_preflight_request_is_answered_here(gateway: Gateway) -> None:
@@ -82,7 +82,7 @@ def test_allow_origins(
 ) -> None:
     answer = ask(gateway, {"allow_origins": allow}, origin)
     assert allowed(answer) == expected
-    assert ("Access-Control-Allow-Methods" in answer.headers) is (expected is not None)
+    assert (answer.headers.get("Access-Control-Allow-Methods") is None) is (expected is None)
     assert answer.headers.all("Vary") == ([] if allow == "*" else ["Origin"])
 
 
@@ -110,12 +110,12 @@ def test_everything_by_force(gateway: Gateway) -> None:
     assert allowed(answer) == B
     assert answer.headers.get("Access-Control-Allow-Methods") == METHODS
     assert answer.headers.get("Access-Control-Allow-Headers") == "req-header1,req-header2"
-    assert "Access-Control-Allow-Headers" not in ask(gateway, conf, B).headers
+    assert ask(gateway, conf, B).headers.get("Access-Control-Allow-Headers") is None
 
 
 def test_nothing_is_exposed_by_an_empty_list(gateway: Gateway) -> None:
     answer = ask(gateway, {"expose_headers": ""}, A)
-    assert "Access-Control-Expose-Headers" not in answer.headers
+    assert answer.headers.get("Access-Control-Expose-Headers") is None
 
 
 @pytest.mark.parametrize(

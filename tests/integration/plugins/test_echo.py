@@ -61,7 +61,7 @@ def test_what_was_said_of_the_old_body_goes(gateway: Gateway) -> None:
     gateway.upstream.answer = 200, [*fields, ("Content-Encoding", "x")], b"hello"
     headers = ask(gateway, {"body": "b"}).headers
     for name in ("ETag", "Last-Modified", "Content-Encoding", "Content-Length"):
-        assert name not in headers
+        assert headers.get(name) is None
 
 
 def test_headers(gateway: Gateway) -> None:
