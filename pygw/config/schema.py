@@ -64,7 +64,7 @@ _KEYRING_KEY = c.matching(r".{16}|.{32}", "a string of 16 or 32 characters")
 
 
 def _keyring(value: Any, path: KeyPath, document: Document) -> None:
-    check = ListOf(_KEYRING_KEY, at_least=1) if isinstance(value, list) else _KEYRING_KEY
+    check = ListOf(_KEYRING_KEY) if isinstance(value, list) else _KEYRING_KEY
     check(value, path, document)
 
 

@@ -240,7 +240,10 @@ def test_private_keys_are_never_shown_again(administered: Callable[..., Administ
 
 @pytest.mark.parametrize(
     "encryption",
-    [{"enable_encrypt_fields": False, "keyring": [NEW_KEY]}, {"enable_encrypt_fields": True}],
+    [
+        {"enable_encrypt_fields": False, "keyring": [NEW_KEY]},
+        {"enable_encrypt_fields": True, "keyring": []},
+    ],
 )
 def test_nothing_is_encrypted_unless_it_is_told_to_and_has_a_key(
     administered: Callable[..., Administered], encryption: dict[str, Any]

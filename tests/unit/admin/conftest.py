@@ -38,6 +38,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     base = tmp_path_factory.mktemp("admin")
     config = {
         "plugins": ["t-count", "key-auth"],
+        "apisix": {"data_encryption": {"keyring": []}},
         "pygw": {"plugin_dirs": [str(PLUGINS)]},
         "deployment": {"admin": {"admin_key": KEYS}},
     }
