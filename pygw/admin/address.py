@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pygw.admin.refusal import Refusal
-from pygw.admin.resources import CREDENTIALS, RESOURCES, SECRETS, Resource
+from pygw.admin.resources import RESOURCES, SECRETS, Resource
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Address:
     """What a URL means. `parent` is the store's directory of the resource's items.
 
     id: the item's key below the parent, None for all of them; sub_path: what follows in the URL.
-    owner: of a credential, its consumer's name. depth: segments of an id.
+    owner: the id of the item that it stands below, of a credential its consumer's name.
+    depth: segments of an id.
     """
 
     resource: Resource
@@ -37,13 +38,12 @@ class Address:
 def parse(segments: list[str]) -> Address:
     """The address in the segments after /apisix/admin/. Raises Refusal (404)."""
     name, *rest = segments
-    if name == "consumers" and rest[1:2] == ["credentials"]:
+    owned = RESOURCES.get(rest[1]) if len(rest) > 1 else None
+    if owned and owned.owners and owned.owners.name == name:
         item_id, sub_path = _split(rest[2:])
-        return Address(
-            CREDENTIALS, f"consumers/{rest[0]}/credentials", item_id, sub_path, owner=rest[0]
-        )
+        return Address(owned, "/".join([name, *rest[:2]]), item_id, sub_path, owner=rest[0])
     resource = RESOURCES.get(name)
-    if resource is None or resource is CREDENTIALS:
+    if resource is None or resource.owners:
         raise Refusal(404, f"Unsupported resource type: {name}")
     if resource is SECRETS:
         return _secret(rest)

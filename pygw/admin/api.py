@@ -57,6 +57,8 @@ class Api:
         self._checker = checker
         self._catalogue = Catalogue(checker)
         self._file = settings.yaml_path
+        mode = (settings.merged.get("apisix") or {}).get("proxy_mode", "http")
+        self._has_stream = mode in ("stream", "http&stream")
         self._handlers: Handlers | None = None
         if store:
             secrecy = Secrecy(checker)
@@ -113,7 +115,7 @@ class Api:
         return self._handle(request, segments)
 
     def _handle(self, request: Request, segments: list[str]) -> Answer:
-        if segments[0] == "stream_routes":
+        if segments[0] == "stream_routes" and not self._has_stream:
             raise Refusal(400, "stream mode is disabled, can not add stream routes")
         address = parse(segments)
         handler = self._methods.get(request.method)

@@ -9,12 +9,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pygw.admin import documents, references
+from pygw.admin import decorations, documents, references
 from pygw.admin.address import Address, id_text
 from pygw.admin.listing import choose
 from pygw.admin.records import Record, Records
 from pygw.admin.refusal import KeyNotFound, Refusal
-from pygw.admin.resources import CONSUMERS, SECRETS
+from pygw.admin.resources import CONSUMERS, DECORATIONS, SECRETS, SERVICES
 from pygw.admin.secrecy import Secrecy
 from pygw.vm.checker import Checker
 
@@ -52,9 +52,7 @@ class Handlers:
         address = self._checked(_identified(address, document), document)
         document = self._sealed(address, document)
         for _ in range(_ATTEMPTS):
-            owner = self._owner(address)
-            if owner and not owner[1]:
-                raise Refusal(404, "consumer not found")
+            owner = self._needed_owner(address)
             previous, revision = self._records.before(address.path)
             value = _stamped(document, previous) if address.resource.stamped else document
             if self._records.write(address.path, value, revision, ttl, owner):
@@ -74,7 +72,7 @@ class Handlers:
         for _ in range(_ATTEMPTS):
             item_id = f"{self._records.revision() + 1:020d}"  # as APISIX makes them
             target, value = address.with_id(item_id), _stamped({**document, "id": item_id}, {})
-            if self._records.write(target.path, value, 0, ttl):
+            if self._records.write(target.path, value, 0, ttl, self._needed_owner(address)):
                 return 201, self._written(target, value)
         raise _contended()
 
@@ -90,6 +88,7 @@ class Handlers:
         ttl = _ttl(query)
         for _ in range(_ATTEMPTS):
             record = self._need(address)
+            decorations.check_patch(address, body)
             value = _patched(record.value, address.sub_path, body)
             self._checked(_identified(address, value, stamped=True), value)
             value = self._sealed(address, value)
@@ -103,7 +102,7 @@ class Handlers:
             raise Refusal(400, _missing_id(address))
         if query.get("force") != "true":
             references.check_deleted(self._records, address)
-        whole = address.resource is CONSUMERS
+        whole = address.resource in (CONSUMERS, SERVICES)  # with what stands below them
         remove = self._records.delete_tree if whole else self._records.delete
         if not remove(address.path):
             raise KeyNotFound
@@ -114,6 +113,8 @@ class Handlers:
 
         Raises Refusal (400).
         """
+        if address.resource is DECORATIONS:
+            decorations.bind(self._records, address, document)
         fault = self._checker.check(address.resource.name, address.id, documents.write(document))
         if fault is not None:
             raise Refusal(400, fault)
@@ -134,11 +135,19 @@ class Handlers:
         return record
 
     def _owner(self, address: Address) -> tuple[str, int] | None:
-        """The path and revision of a credential's consumer; None for all that has no owner."""
-        if address.owner is None:
+        """The path and revision of what the item stands below; None for all that has no owner."""
+        owners = address.resource.owners
+        if owners is None:
             return None
-        path = f"consumers/{address.owner}"
+        path = f"{owners.name}/{address.owner}"
         return path, self._records.modified(path)
+
+    def _needed_owner(self, address: Address) -> tuple[str, int] | None:
+        owner = self._owner(address)
+        if owner and not owner[1]:
+            assert address.resource.owners
+            raise Refusal(404, f"{address.resource.owners.kind} not found")
+        return owner
 
     def _written(self, address: Address, value: dict[str, Any]) -> dict[str, Any]:
         return {"key": self._records.key(address.path), "value": value}

@@ -10,10 +10,9 @@ from urllib.parse import parse_qsl
 from pygw.admin.address import id_text
 from pygw.admin.records import Record
 from pygw.admin.refusal import Refusal
-from pygw.admin.resources import ROUTES, Resource
+from pygw.admin.resources import Resource
 
 _PAGE_SIZES = range(10, 501)
-_FILTER_FIELDS = {ROUTES.name: ("service_id", "upstream_id")}
 
 
 def choose(
@@ -26,7 +25,7 @@ def choose(
     """
     name, uri = _pattern(query, "name"), _pattern(query, "uri")
     fields = dict(parse_qsl(query.get("filter", "")))
-    wanted = {key: fields[key] for key in _FILTER_FIELDS.get(resource.name, ()) if key in fields}
+    wanted = {key: fields[key] for key in resource.filters if key in fields}
     found = [
         record
         for record in records

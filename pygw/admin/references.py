@@ -11,7 +11,7 @@ from typing import Any
 from pygw.admin.address import Address, id_text
 from pygw.admin.records import Record, Records
 from pygw.admin.refusal import Refusal
-from pygw.admin.resources import CONSUMERS, CREDENTIALS, GLOBAL_RULES
+from pygw.admin.resources import CONSUMERS, CREDENTIALS, GLOBAL_RULES, STREAM_ROUTES
 
 Document = dict[str, Any]
 Uses = Callable[[Document, str], bool]
@@ -50,12 +50,13 @@ def check_written(records: Records, address: Address, document: Document) -> Non
 def check_deleted(records: Records, address: Address) -> None:
     """Refuse (400) the deletion of what another resource uses."""
     assert address.id is not None
+    how = "as superior_id" if address.resource is STREAM_ROUTES else "now"
     for subject, directory, label, uses in _USERS.get(address.resource.name, ()):
         for record in records.list(directory):
             if uses(record.value, address.id):
                 raise Refusal(
                     400,
-                    f"can not delete this {subject} {label} [{record.id}] is still using it now",
+                    f"can not delete this {subject} {label} [{record.id}] is still using it {how}",
                 )
 
 
@@ -144,6 +145,11 @@ def _transcode(document: Document, item_id: str) -> bool:
     return _field("proto_id")(_conf(document, "grpc-transcode"), item_id)
 
 
+def _superior(document: Document, item_id: str) -> bool:
+    """Whether a stream route stands below this one."""
+    return _field("superior_id")(_table(document.get("protocol")), item_id)
+
+
 # Of each resource: what messages call it, then who may use it (directory, what messages call them)
 # and how to tell.
 _User = tuple[str, str, str, Uses]
@@ -164,6 +170,7 @@ _USERS: dict[str, list[_User]] = {
     ],
     "plugin_configs": [("plugin config,", "routes", "route", _field("plugin_config_id"))],
     "consumer_groups": [("consumer group,", "consumers", "consumer", _field("group_id"))],
+    "stream_routes": [("stream route directly,", "stream_routes", "stream route", _superior)],
     "protos": [
         ("proto,", "routes", "route", _transcode),
         ("proto,", "services", "service", _transcode),

@@ -32,6 +32,8 @@ class Resource:
     stamped: bool = True  # create_time and update_time
     references: tuple[Reference, ...] = ()
     hidden: frozenset[str] = field(default=frozenset())  # fields that GET does not show
+    owners: Resource | None = None  # whose items have these below them
+    filters: tuple[str, ...] = ()  # fields that a list may be filtered by
 
 
 _UPSTREAM = Reference("upstream_id", "upstreams", "upstream")
@@ -42,13 +44,29 @@ _GROUP = Reference("group_id", "consumer_groups", "consumer group")
 _NO_POST = frozenset({"POST"})
 _NO_POST_NO_PATCH = frozenset({"POST", "PATCH"})
 
-ROUTES = Resource("routes", "route", "route", references=(_UPSTREAM, _SERVICE, _PLUGIN_CONFIG))
+_BY_REFERENCE = ("service_id", "upstream_id")
+
+ROUTES = Resource(
+    "routes",
+    "route",
+    "route",
+    references=(_UPSTREAM, _SERVICE, _PLUGIN_CONFIG),
+    filters=_BY_REFERENCE,
+)
 SERVICES = Resource("services", "service", "service", references=(_UPSTREAM,))
 UPSTREAMS = Resource("upstreams", "upstream", "upstream")
 CONSUMERS = Resource(
     "consumers", "consumer", "consumer", _NO_POST_NO_PATCH, has_id=False, references=(_GROUP,)
 )
-CREDENTIALS = Resource("credentials", "credential", "credential", _NO_POST_NO_PATCH)
+CREDENTIALS = Resource(
+    "credentials", "credential", "credential", _NO_POST_NO_PATCH, owners=CONSUMERS
+)
+DECORATIONS = Resource(
+    "graphql_cost_decorations",
+    "graphql cost decoration",
+    "graphql_cost_decoration",
+    owners=SERVICES,
+)
 CONSUMER_GROUPS = Resource("consumer_groups", "consumer group", "consumer_group", _NO_POST)
 GLOBAL_RULES = Resource("global_rules", "global rule", "global_rule", _NO_POST)
 PLUGIN_CONFIGS = Resource("plugin_configs", "plugin config", "plugin_config", _NO_POST)
@@ -57,6 +75,14 @@ PLUGIN_METADATA = Resource(
 )
 SECRETS = Resource("secrets", "secret", None, _NO_POST)
 PROTOS = Resource("protos", "proto", "proto", frozenset({"PATCH"}))
+STREAM_ROUTES = Resource(
+    "stream_routes",
+    "stream route",
+    "stream_route",
+    frozenset({"PATCH"}),
+    references=(_UPSTREAM, _SERVICE),
+    filters=_BY_REFERENCE,
+)
 SSLS = Resource("ssls", "ssl", "ssl", hidden=frozenset({"key", "keys"}))
 
 RESOURCES = {
@@ -67,12 +93,14 @@ RESOURCES = {
         UPSTREAMS,
         CONSUMERS,
         CREDENTIALS,
+        DECORATIONS,
         CONSUMER_GROUPS,
         GLOBAL_RULES,
         PLUGIN_CONFIGS,
         PLUGIN_METADATA,
         SECRETS,
         PROTOS,
+        STREAM_ROUTES,
         SSLS,
     )
 }

@@ -10,8 +10,10 @@ local ssl = require "apisix.ssl"
 local upstream = require "apisix.upstream"
 
 local getmetatable = getmetatable
+local ipairs = ipairs
 local loadstring = loadstring
 local match = string.match
+local next = next
 local null = ngx.null
 local pairs = pairs
 local pcall = pcall
@@ -127,6 +129,26 @@ checks.consumer_groups = check_plugin_set("consumer_group")
 checks.global_rules = check_plugin_set("global_rule")
 checks.plugin_configs = check_plugin_set("plugin_config")
 checks.plugin_metadata = metadata.check
+
+-- There is no stream proxy here, so no plugin and no protocol of it is known.
+function checks.stream_routes(conf)
+    local err = check_schema(core.schema.stream_route, conf)
+    if err then
+        return err
+    end
+    for _, name in ipairs({ "remote_addr", "server_addr" }) do
+        if conf[name] and not core.ip.validate_cidr_or_ip(conf[name]) then
+            return "invalid " .. name .. ": " .. conf[name]
+        end
+    end
+    local plugin_name = next(conf.plugins or {})
+    return plugin_name and "unknown plugin [" .. plugin_name .. "]"
+        or conf.protocol and "unknown protocol [" .. conf.protocol.name .. "]"
+end
+
+function checks.graphql_cost_decorations(conf)
+    return check_schema(core.schema.graphql_cost_decoration, conf)
+end
 
 -- The content is compiled where something can compile it: nothing else here reads it.
 function checks.protos(conf)
