@@ -20,6 +20,8 @@ from pygw.paths import PLUGINS_DIR
 # may be resumed, how deep the chains of those may be whom the gateway speaks to.
 _SESSIONS, _SESSION_TIMEOUT, _VERIFY_DEPTH = "SSL:20m", 600, 5
 _METRICS_PORT = 9091
+# Who loads it has every gateway write to the store, so one has to ask for it, as in APISIX.
+_UNASKED = {"server-info"}
 _SYSTEM_TRUST = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
@@ -101,8 +103,8 @@ def build(
 
 
 def stock_plugins() -> list[str]:
-    """Names of the Lua plugins that pygw ships: the default of `plugins`."""
-    return sorted(path.stem for path in PLUGINS_DIR.glob("*.lua"))
+    """Names of the Lua plugins that pygw ships, the default of `plugins`: all that need no word."""
+    return sorted({path.stem for path in PLUGINS_DIR.glob("*.lua")} - _UNASKED)
 
 
 def _listen(tree: _Tree) -> tuple[Listen, ...]:

@@ -106,6 +106,12 @@ def test_tables_merge_lists_replace_and_null_removes(given: Any) -> None:
     assert settings.shared_dicts["plugin-limit-req"] == 10 << 20
 
 
+def test_default_plugins_are_all_that_do_nothing_unasked(given: Any) -> None:
+    plugins = given().plugins
+    assert {"key-auth", "example-plugin"} < set(plugins)
+    assert "server-info" not in plugins
+
+
 def test_durations_and_sizes_become_numbers(given: Any) -> None:
     settings = given(
         "nginx_config: {worker_shutdown_timeout: 2m, http: {keepalive_timeout: 75s,"
