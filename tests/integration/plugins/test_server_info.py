@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support.etcd_server import running
 from support.gateway import Gateway
 from support.limits import advance
 
@@ -21,9 +23,9 @@ TELL = f"""return function()
 end"""
 
 
-def start(start_gateway: Callable[..., Gateway], attr: dict[str, Any] | None = None) -> Gateway:
+def start(start_gateway: Callable[..., Gateway], attr: dict[str, int], **config: Any) -> Gateway:
     """A gateway with the plugin; attr: its plugin_attr."""
-    config = {"plugin_attr": {NAME: attr}} if attr else {}
+    config["plugin_attr"] = {NAME: attr}
     plugins = [NAME, "serverless-pre-function"]
     gateway = start_gateway(VirtualClock(), plugins=plugins, **config)
     advance(gateway, 0.01)  # what is to be done at once is done
@@ -112,3 +114,19 @@ def test_a_time_that_cannot_be(start_gateway: Callable[..., Gateway]) -> None:
 @pytest.mark.parametrize("conf", [{}, {"any": "thing"}])
 def test_any_configuration_is_taken(gateway: Gateway, conf: dict[str, Any]) -> None:
     assert gateway.ask(gateway.route({NAME: conf})).text == "hello"
+
+
+def test_in_etcd(
+    start_gateway: Callable[..., Gateway], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The lease is etcd's own: written once, renewed after half of its time."""
+    with running(tmp_path_factory.mktemp("etcd")) as etcd:
+        role = {"role": "traditional", "role_traditional": {"config_provider": "etcd"}}
+        deployment = {**role, "etcd": {"host": [etcd.url], "prefix": "/apisix"}}
+        gateway = start(start_gateway, {"report_ttl": 100}, deployment=deployment)
+        report = written(gateway)
+        assert re.fullmatch(r"3\.\d+\.\d+", report["etcd_version"])
+        assert etcd.metric("etcd_debugging_lease_renewed_total") == 0
+        advance(gateway, 51)
+        gateway.until(lambda: etcd.metric("etcd_debugging_lease_renewed_total") == 1)
+        assert etcd.metric("etcd_debugging_lease_granted_total") == 1
