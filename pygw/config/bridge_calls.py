@@ -42,9 +42,10 @@ class _StoreEntries:
         self._ids = itertools.count(1)
 
     def readdir(self, prefix: str) -> tuple[Any, ...]:
-        """-> revision, keys, values, create_revs, mod_revs"""
+        """-> revision, keys, values, create_revs, mod_revs, history"""
+        history = self._store.history
         revision, kvs = self._store.readdir(_bytes(prefix))
-        return revision, *_columns(kvs, KeyValue._fields)
+        return revision, *_columns(kvs, KeyValue._fields), history
 
     def get(self, key: str) -> tuple[Any, ...]:
         """-> revision, value or nil, create_rev, mod_rev"""
@@ -75,12 +76,12 @@ class _StoreEntries:
         """-> revision, number of keys deleted"""
         return self._store.delete_prefix(_bytes(prefix))
 
-    def watch_open(self, prefix: str, start_revision: float) -> tuple[int, int]:
-        """-> watch_id, revision of the store when it confirmed the watch"""
+    def watch_open(self, prefix: str, start_revision: float) -> tuple[int, int, str | None]:
+        """-> watch_id, revision of the store when it confirmed the watch, its history"""
         watch = self._store.open_watch(_bytes(prefix), int(start_revision))
         watch_id = next(self._ids)
         self._watches[watch_id] = watch
-        return watch_id, watch.revision
+        return watch_id, watch.revision, watch.history
 
     def watch_next(self, watch_id: float, timeout: float) -> tuple[Any, ...]:
         """-> "events", revision, types, keys, values, create_revs, mod_revs

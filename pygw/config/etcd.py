@@ -6,15 +6,20 @@ used. Must never block the hub: gRPC runs in its gevent mode.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pygw.config.etcd_endpoints import Endpoint, Endpoints, Metadata, StaleToken
+from gevent.lock import BoundedSemaphore
+
+from pygw.config.etcd_endpoints import Endpoint, Endpoints, Metadata, StaleToken, translated
+from pygw.config.etcd_history import History
 from pygw.config.etcd_watch import EtcdWatch, WatchDenied, WatchStream
 from pygw.config.grpc_mode import etcdrpc
 from pygw.config.model import Etcd
 from pygw.config.store import (
+    Batch,
+    Compacted,
     Delete,
     KeyValue,
     Put,
@@ -37,29 +42,43 @@ class EtcdStore(Store):
     def __init__(self, conf: Etcd, trusted_ca: Path | None = None) -> None:
         self._endpoints = Endpoints(conf, trusted_ca)
         self._stream: WatchStream | None = None
+        self._history = History()
+        self._verifying = BoundedSemaphore(1)
+
+    @property
+    def history(self) -> str:
+        return self._history.label
 
     def readdir(self, prefix: bytes) -> tuple[int, list[KeyValue]]:
         while True:
-            found = self._readdir(prefix)
-            if found is not None:
-                return found
+            try:
+                pages = list(self.pages(prefix, _PAGE))
+            except Compacted:
+                continue
+            revision, kvs = pages[0][0], [kv for _, page in pages for kv in page]
+            if self._trusted() or not self._history.known:
+                self._history.saw(revision, kvs, prefix)
+            return revision, kvs
 
-    def _readdir(self, prefix: bytes) -> tuple[int, list[KeyValue]] | None:
-        """Read page after page at one revision; None if that was compacted away meanwhile."""
+    def pages(self, prefix: bytes, size: int) -> Iterator[tuple[int, list[KeyValue]]]:
+        """What readdir() reads, up to `size` keys at a time, each with the one revision.
+
+        Raises Compacted when that revision is compacted away meanwhile.
+        """
         start, end, revision = prefix or b"\0", prefix_end(prefix), 0
-        kvs: list[KeyValue] = []
         while True:
-            request = etcdrpc.RangeRequest(key=start, range_end=end, limit=_PAGE, revision=revision)
+            request = etcdrpc.RangeRequest(key=start, range_end=end, limit=size, revision=revision)
             try:
                 answer = self._kv("Range", request)
             except StoreRefused as error:
                 if revision and "compacted" in str(error):
-                    return None
+                    raise Compacted(revision) from None
                 raise
             revision = revision or answer.header.revision
-            kvs.extend(map(_key_value, answer.kvs))
+            kvs = list(map(_key_value, answer.kvs))
+            yield revision, kvs
             if not answer.more:
-                return revision, kvs
+                return
             start = kvs[-1].key + b"\0"
 
     def get(self, key: bytes) -> tuple[int, KeyValue | None]:
@@ -114,7 +133,10 @@ class EtcdStore(Store):
         def action(endpoint: Endpoint, metadata: Metadata) -> EtcdWatch:
             stream = self._live_stream(endpoint, metadata)
             try:
-                return stream.open(prefix, start_revision, self._endpoints.timeout)
+                watch = stream.open(prefix, start_revision, self._endpoints.timeout)
+                self._verify(stream, endpoint, metadata, prefix)
+                watch.history = self._history.label
+                return watch
             except StoreUnavailable as error:
                 stream.close(str(error))
                 raise
@@ -129,8 +151,31 @@ class EtcdStore(Store):
     def _live_stream(self, endpoint: Endpoint, metadata: Metadata) -> WatchStream:
         """The one stream of this store; a new one, to this endpoint, when there is none."""
         if self._stream is None or self._stream.ended:
-            self._stream = WatchStream(endpoint.channel, metadata)
+            self._stream = WatchStream(endpoint.channel, metadata, self._saw)
         return self._stream
+
+    def _verify(
+        self, stream: WatchStream, endpoint: Endpoint, metadata: Metadata, prefix: bytes
+    ) -> None:
+        """Once for each stream, before its first watch is used."""
+
+        def read(key: bytes, revision: int, end: bytes = b"") -> Any:
+            request = etcdrpc.RangeRequest(key=key, range_end=end, revision=revision, limit=1)
+            return self._endpoints.call_on(endpoint, metadata, etcdrpc.KVStub, "Range", request)
+
+        with self._verifying:
+            if not stream.verified:
+                self._history.verify(lambda *at: translated(read, *at), prefix or b"\0")
+                stream.verified = True
+
+    def _trusted(self) -> bool:
+        """Whether what is read now belongs to the history that is remembered."""
+        return self._stream is not None and self._stream.verified and not self._stream.ended
+
+    def _saw(self, batch: Batch) -> None:
+        if self._trusted():
+            puts = (event for event in batch.events if event.type == "PUT")
+            self._history.saw(batch.revision, (KeyValue(*event[1:]) for event in puts))
 
     def server_version(self) -> str:
         answer = self._endpoints.call(

@@ -31,10 +31,10 @@ _OPTIONS = [
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
-    # An endpoint that comes back is found again within a second.
+    # An endpoint that comes back is found again well within a second.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 5_000),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 250),
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),
 ]
@@ -82,11 +82,22 @@ class Endpoints:
         """
 
         def attempt(endpoint: Endpoint, metadata: Metadata) -> Any:
-            function = getattr(stub(endpoint.channel), method)
-            with self._in_flight:
-                return function(request, timeout=self.timeout, metadata=metadata)
+            return self.call_on(endpoint, metadata, stub, method, request)
 
         return self.attempt(attempt, again=again)
+
+    def call_on(
+        self,
+        endpoint: Endpoint,
+        metadata: Metadata,
+        stub: Callable[[Any], Any],
+        method: str,
+        request: Any,
+    ) -> Any:
+        """As call(), on this endpoint or not at all; raises gRPC's own errors."""
+        function = getattr(stub(endpoint.channel), method)
+        with self._in_flight:
+            return function(request, timeout=self.timeout, metadata=metadata)
 
     def attempt(self, action: Callable[[Endpoint, Metadata], _T], *, again: bool = True) -> _T:
         """Run action(endpoint, metadata) on one endpoint after the other until one answers.
@@ -116,16 +127,16 @@ class Endpoints:
 
     def _with_token(self, endpoint: Endpoint, action: Callable[[Endpoint, Metadata], _T]) -> _T:
         try:
-            return _translated(action, endpoint, self._metadata(endpoint))
+            return translated(action, endpoint, self._metadata(endpoint))
         except StaleToken:
             if not self._user:
                 raise
         self._token = None
-        return _translated(action, endpoint, self._metadata(endpoint))
+        return translated(action, endpoint, self._metadata(endpoint))
 
     def _metadata(self, endpoint: Endpoint) -> Metadata:
         if self._user and self._token is None:
-            self._token = _translated(self._authenticate, endpoint, ())
+            self._token = translated(self._authenticate, endpoint, ())
         return self._token or ()
 
     def _authenticate(self, endpoint: Endpoint, metadata: Metadata) -> Metadata:
@@ -142,11 +153,10 @@ class Endpoints:
         return (("token", answer.token),)
 
 
-def _translated(
-    action: Callable[[Endpoint, Metadata], _T], endpoint: Endpoint, metadata: Metadata
-) -> _T:
+def translated(action: Callable[..., _T], *args: Any) -> _T:
+    """action(*args), with gRPC's errors as the store's: StoreUnavailable, StoreRefused."""
     try:
-        return action(endpoint, metadata)
+        return action(*args)
     except grpc.RpcError as error:
         reason = error.details() or error.code().name
         if error.code() in _NOT_ANSWERING:

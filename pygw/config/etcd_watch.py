@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
@@ -22,6 +23,9 @@ from gevent.hub import get_hub
 from pygw.config.grpc_mode import etcdrpc, grpc
 from pygw.config.store import Batch, Event, StoreUnavailable, prefix_end
 from pygw.config.watch_queue import QueuedWatch
+
+# A member that has lost its leader ends the stream: it would be silent while others go on.
+_LEADER = ("hasleader", "true")
 
 
 class WatchDenied(Exception):
@@ -44,17 +48,27 @@ class _Opening:
 
 
 class WatchStream:
-    """One bidirectional stream. `ended` is None while it lives, then the reason why it ended."""
+    """One bidirectional stream; `on_events` hears every batch of events.
 
-    def __init__(self, channel: Any, metadata: tuple[tuple[str, str], ...]) -> None:
+    `ended` is None while it lives, then the reason why it ended. `verified` is its owner's to set.
+    """
+
+    def __init__(
+        self,
+        channel: Any,
+        metadata: tuple[tuple[str, str], ...],
+        on_events: Callable[[Batch], None],
+    ) -> None:
         self.ended: str | None = None
+        self.verified = False
+        self._on_events = on_events
         self._born = time.monotonic()
         self._loop = get_hub().loop
         self._watches: dict[int, EtcdWatch] = {}
         self._opening: deque[_Opening] = deque()  # etcd confirms in the order of asking
         self._requests: SimpleQueue[Any] = SimpleQueue()
         stub = etcdrpc.WatchStub(channel)
-        self._call = stub.Watch(iter(self._requests.get, None), metadata=metadata)
+        self._call = stub.Watch(iter(self._requests.get, None), metadata=(*metadata, _LEADER))
         threading.Thread(target=self._read, name="etcd-watch", daemon=True).start()
 
     def open(self, prefix: bytes, start_revision: int, timeout: float) -> EtcdWatch:
@@ -105,7 +119,9 @@ class WatchStream:
             self._on_canceled(response)
         elif response.events and (watch := self._watches.get(response.watch_id)):
             events = tuple(map(_event, response.events))
-            watch.feed(Batch("events", response.header.revision, events))
+            batch = Batch("events", response.header.revision, events)
+            self._on_events(batch)
+            watch.feed(batch)
 
     def _on_created(self, response: Any) -> None:
         opening = self._opening.popleft()

@@ -88,6 +88,7 @@ class Watch(ABC):
     """Changes of the keys under a prefix; `revision` was the store's when the watch was made."""
 
     revision: int
+    history: str | None = None  # see Store.history, when the watch was made
 
     @abstractmethod
     def next(self, timeout: float) -> Batch:
@@ -100,6 +101,14 @@ class Watch(ABC):
 
 class Store(ABC):
     """A store. All but close() raise StoreUnavailable or StoreRefused."""
+
+    @property
+    def history(self) -> str | None:
+        """Names the sequence of revisions; another name: they do not continue those seen before.
+
+        None when the store cannot tell: a revision that goes back is then all there is to see.
+        """
+        return None
 
     @abstractmethod
     def readdir(self, prefix: bytes) -> tuple[int, list[KeyValue]]:

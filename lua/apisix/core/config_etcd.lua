@@ -91,9 +91,9 @@ function _M.new(key, opts)
         obj.etcd_cli = client.new()
         return obj
     end
-    local nodes, index = preload.take(key, opts.single_item)
+    local nodes, index, history = preload.take(key, opts.single_item)
     if nodes then
-        apply.full(obj, nodes, index)
+        apply.full(obj, nodes, index, history)
         report_status(true)
     end
     local ok

@@ -31,11 +31,18 @@ def call(store: EmbeddedStore) -> Any:
 def test_readdir_gives_one_list_per_field(call: Any) -> None:
     call("store_put", "/d/a", "1")
     call("store_put", "/d/b", "2")
-    assert call("store_readdir", "/d/") == (3, [b"/d/a", b"/d/b"], [b"1", b"2"], [2, 3], [2, 3])
+    assert call("store_readdir", "/d/") == (
+        3,
+        [b"/d/a", b"/d/b"],
+        [b"1", b"2"],
+        [2, 3],
+        [2, 3],
+        None,
+    )
 
 
 def test_readdir_of_nothing_gives_empty_lists(call: Any) -> None:
-    assert call("store_readdir", "/d/") == (1, [], [], [], [])
+    assert call("store_readdir", "/d/") == (1, [], [], [], [], None)
 
 
 def test_get_tells_an_absent_key_by_its_value(call: Any) -> None:
@@ -65,8 +72,8 @@ def test_deletions_count_their_keys(call: Any) -> None:
 
 
 def test_a_watch_gives_events_then_times_out_then_is_cancelled(call: Any) -> None:
-    watch, revision = call("store_watch_open", "/d/", 2.0)
-    assert revision == 1
+    watch, revision, history = call("store_watch_open", "/d/", 2.0)
+    assert (revision, history) == (1, None)
     call("store_put", "/d/a", "1")
     call("store_delete", "/d/a")
     received: list[tuple[str, bytes]] = []
@@ -88,14 +95,14 @@ def test_a_compacted_watch_tells_from_where_on_it_can_be_had(
     for _ in range(3):
         call("store_put", "/a", "")
     store.compact(3)
-    watch, _ = call("store_watch_open", "/", 1)
+    watch, _, _ = call("store_watch_open", "/", 1)
     assert call("store_watch_next", watch, 5.0) == ("compacted", 3)
 
 
 def test_closing_the_store_ends_watches_and_makes_calls_raise(
     call: Any, store: EmbeddedStore
 ) -> None:
-    watch, _ = call("store_watch_open", "/", 0)
+    watch, _, _ = call("store_watch_open", "/", 0)
     store.close()
     assert call("store_watch_next", watch, 5.0) == ("closed", "the store was closed")
     with pytest.raises(StoreUnavailable):

@@ -79,8 +79,8 @@ local function identify(self, node, name)
     end
 end
 
--- What full() keeps, takes and drops: new arrays, and the nodes that are new.
-local function sift(self, nodes)
+-- What full() keeps, takes and drops: new arrays, and the nodes that are new. anew: revisions are not comparable.
+local function sift(self, nodes, anew)
     local before, before_hash = self.values or {}, self.values_hash or {}
     local values, hash, fresh = new_tab(#nodes, 0), new_tab(0, #nodes), {}
     local highest = 0
@@ -89,7 +89,7 @@ local function sift(self, nodes)
         if name and node.value ~= nil then
             local prev = before[before_hash[name]]
             local item = node
-            if prev and prev.modifiedIndex == node.modifiedIndex then
+            if prev and not anew and prev.modifiedIndex == node.modifiedIndex then
                 item = prev
             elseif is_valid(self, node) then
                 identify(self, node, name)
@@ -126,11 +126,14 @@ end
 
 -- Replace all items by nodes ({key, value, createdIndex, modifiedIndex}), read at revision `index`. Items whose
 -- modifiedIndex has not changed stay the objects that they are. conf_version rises once, and only if
--- something changed. prev_index becomes index, even if that is lower.
-function _M.full(self, nodes, index)
+-- something changed. prev_index becomes index, even if that is lower. history: the store's, within which revisions can
+-- be compared, or nil.
+function _M.full(self, nodes, index, history)
+    local anew = history ~= self.history
+    self.history = history
     local before, before_hash = self.values, self.values_hash
     local fresh, highest
-    self.values, self.values_hash, fresh, highest = sift(self, nodes)
+    self.values, self.values_hash, fresh, highest = sift(self, nodes, anew)
     self.sync_times = 0
     self.prev_index = tonumber(index) or highest
     local gone = dispose(self, before, before_hash, self.prev_index)

@@ -32,8 +32,8 @@ local function decode(text)
     return value
 end
 
-local function answer(revision, body)
-    body.header = { revision = revision }
+local function answer(revision, body, history)
+    body.header = { revision = revision, history = history }
     return { status = 200, headers = {}, body = body }
 end
 
@@ -50,13 +50,14 @@ local function to_kvs(keys, values, create_revs, mod_revs)
     return kvs[1] and kvs or nil
 end
 
--- All keys that begin with prefix: {body = {header = {revision}, kvs = {…} or nil when there are none}}.
+-- All keys that begin with prefix: {body = {header = {revision, history}, kvs = {…} or nil when there are none}}.
+-- history: revisions read under another one say nothing (a string; nil from a store that cannot tell).
 function Client:readdir(prefix)
-    local revision, keys, values, create_revs, mod_revs = await.store_readdir(prefix)
+    local revision, keys, values, create_revs, mod_revs, history = await.store_readdir(prefix)
     if not revision then
         return nil, failure(keys)
     end
-    return answer(revision, { kvs = to_kvs(keys, values, create_revs, mod_revs) })
+    return answer(revision, { kvs = to_kvs(keys, values, create_revs, mod_revs) }, history)
 end
 
 -- One key, in the same shape.
@@ -169,15 +170,15 @@ end
 
 -- Watch the keys that begin with prefix from opts.start_revision on (nil: from now on).
 -- Returns a function that gives the next answer, the first one being the creation notice with the store's
--- revision, or nil and "timeout" (after opts.timeout seconds), "closed" or another message; and
+-- revision and history, or nil and "timeout" (after opts.timeout seconds), "closed" or another message; and
 -- the handle for watchcancel. Or nil, err.
 function Client:watchdir(prefix, opts)
-    local id, revision = await.store_watch_open(prefix, opts.start_revision or 0)
+    local id, revision, history = await.store_watch_open(prefix, opts.start_revision or 0)
     if not id then
         return nil, failure(revision)
     end
     local watch = { id = id }
-    local created = { result = { header = { revision = revision }, created = true } }
+    local created = { result = { header = { revision = revision, history = history }, created = true } }
     return function()
         if created then
             local notice = created

@@ -4,8 +4,8 @@
 -- A run (_automatic_fetch, on a timer) makes up to 32 rounds and arms the next one. A round either reads
 -- the directory (need_reload) or opens a watch, takes one answer and cancels the watch. What changes in
 -- between is not lost: the next watch begins right after what was seen, and the store keeps history. When
--- it no longer does ("compacted"), or has fewer revisions than we have seen ("restarted"), the directory
--- is read again.
+-- it no longer does ("compacted"), or its revisions do not continue those that we have seen
+-- ("restarted"), the directory is read again, in the latter case without trust in any revision.
 local apply = require "apisix.core.config_etcd.apply"
 local client = require "apisix.core.config_etcd.client"
 local etcd = require "apisix.core.etcd"
@@ -19,6 +19,7 @@ local exiting = ngx.worker.exiting
 local ngx_now = ngx.now
 local ngx_timer_at = ngx.timer.at
 local pairs = pairs
+local min = math.min
 local random = math.random
 local str_find = string.find
 local tostring = tostring
@@ -28,7 +29,8 @@ local xpcall = xpcall
 local ROUNDS = 32
 local WATCH_TIMEOUT = 60 -- seconds, unless the directory has its own
 local UNHEALTHY = "has no healthy etcd endpoint available"
-local MAX_RETRY_DELAY = 32
+local FIRST_RETRY_DELAY = 0.1
+local MAX_RETRY_DELAY = 0.4 -- what changes while etcd comes back is served within a second of its return
 local AGAIN_SOON = 0.05
 local SAY_AGAIN = 30 -- seconds before the same error is logged again
 
@@ -50,7 +52,7 @@ local function say_once(write, text, ...)
     end
 end
 
--- Read the directory. Returns its nodes and the revision, or nil, err; yields.
+-- Read the directory. Returns its nodes, the revision and the store's history, or nil, err; yields.
 local function read(self)
     local prefix = self.single_item and self.key or self.key .. "/"
     local res, err = self.etcd_cli:readdir(prefix)
@@ -63,21 +65,29 @@ local function read(self)
     end
     local nodes = res.body.node and res.body.node.nodes or {}
     log.debug("readdir key: ", self.key, " res: ", json.delay_encode(nodes))
-    return nodes, res.headers["X-Etcd-Index"]
+    return nodes, res.headers["X-Etcd-Index"], res.body.header.history
 end
 _M.read = read
 
 local function reload(self)
-    local nodes, index = read(self)
+    local nodes, index, history = read(self)
     if not nodes then
         return false, index
     end
-    apply.full(self, nodes, index)
+    apply.full(self, nodes, index, history)
     report_status(true)
     return true
 end
 
 local waiting = {} -- watch -> its etcd_cli, while a round waits for it
+
+-- Whether a watch goes on where the directory is.
+local function continues(self, header)
+    if header.history then
+        return header.history == self.history
+    end
+    return header.revision >= self.prev_index
+end
 
 -- The first answer is the creation notice, with the store's revision; the second one what we came for.
 local function take_answer(self, next_answer)
@@ -85,7 +95,7 @@ local function take_answer(self, next_answer)
     if not res then
         return nil, err
     end
-    if res.result.header.revision < self.prev_index then
+    if not continues(self, res.result.header) then
         return nil, "restarted"
     end
     local detail
@@ -135,6 +145,9 @@ function _M.sync_data(self)
     end
     if err == "compacted" or err == "restarted" then
         self.need_reload = true
+        if err == "restarted" then
+            self.history = false
+        end
         log.warn("waitdir [", self.key, "] from ", self.prev_index + 1, ": ", err, ", reading it again")
         return false
     elseif err == "closed" then
@@ -148,15 +161,15 @@ local function goes_on(self)
     return self.running and not exiting()
 end
 
--- Retry after 1, 2, 4, … 32 seconds while no endpoint answers. Returns what the last round did, and the rounds left.
+-- Retry after 0.1, 0.2, 0.4, 0.4 … seconds while no endpoint answers. Returns what the last round did, the rounds left.
 local function until_healthy(self, ok, err, rounds)
-    local delay = 1
+    local delay = FIRST_RETRY_DELAY
     while rounds > 0 and err and str_find(err, UNHEALTHY, 1, true) and goes_on(self) do
-        say_once(log.error, err .. ", next retry after " .. delay .. "s")
+        say_once(log.error, err, ": the configuration stays as it is until it answers")
         sleep(delay)
         ok, err = _M.sync(self)
         rounds = rounds - 1
-        delay = delay < MAX_RETRY_DELAY and delay * 2 or 1
+        delay = min(delay * 2, MAX_RETRY_DELAY)
         if not err or not str_find(err, UNHEALTHY, 1, true) then
             say_once(log.warn, "reconnected to etcd")
         end

@@ -12,7 +12,7 @@ local str_sub = string.sub
 local _M = {}
 
 local loaded -- directory -> {node = … or nil, nodes = {…}}, revision; nil when nothing is preloaded
-local index, loaded_at
+local index, history, loaded_at
 
 local function group(kvs, prefix)
     local groups = {}
@@ -46,7 +46,8 @@ function _M.load()
     if not res then
         return nil, err
     end
-    loaded, index, loaded_at = group(res.body.kvs, prefix), res.body.header.revision, ngx_time()
+    local header = res.body.header
+    loaded, index, history, loaded_at = group(res.body.kvs, prefix), header.revision, header.history, ngx_time()
     return true
 end
 
@@ -55,8 +56,8 @@ function _M.age()
     return loaded and ngx_time() - loaded_at
 end
 
--- The nodes of a directory ("/routes"; single: the one key of that name) and the revision they were read
--- at; nil when they are not known. Each directory can be taken once.
+-- The nodes of a directory ("/routes"; single: the one key of that name), the revision they were read
+-- at and the store's history; nil when they are not known. Each directory can be taken once.
 function _M.take(directory, single)
     if not loaded or str_find(directory, "/", 2, true) then
         return nil
@@ -68,9 +69,9 @@ function _M.take(directory, single)
     loaded[directory] = false
     log.notice("use loaded configuration ", directory)
     if single then
-        return { found and found.node }, index
+        return { found and found.node }, index, history
     end
-    return found and found.nodes or {}, index
+    return found and found.nodes or {}, index, history
 end
 
 -- Let go of what nobody took: from now on directories read for themselves.
