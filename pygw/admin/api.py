@@ -6,18 +6,19 @@ Must never know HTTP's wire: `wsgi.py` does.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
-from pygw.admin import documents
+from pygw.admin import whole
 from pygw.admin.access import Access
 from pygw.admin.address import parse
 from pygw.admin.catalogue import Catalogue
 from pygw.admin.handlers import NO_BODY, Handlers
+from pygw.admin.messages import Answer, Request, decode, read_body
 from pygw.admin.records import Records
 from pygw.admin.refusal import Refusal
 from pygw.admin.secrecy import Secrecy
+from pygw.admin.standalone import Standalone
 from pygw.config.model import Settings
 from pygw.config.store import Store, StoreError
 from pygw.vm.checker import Checker, CheckFailedError
@@ -25,28 +26,6 @@ from pygw.vm.checker import Checker, CheckFailedError
 log = logging.getLogger(__name__)
 
 ROOT = "/apisix/admin"
-MAX_BODY = 1536 * 1024  # bytes: APISIX's
-NOTHING = object()  # an answer without a body
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request; `read_body(limit)` gives the body, of which at most limit + 1 bytes are read."""
-
-    method: str
-    path: str
-    remote_addr: str
-    read_body: Callable[[int], bytes]
-    query: Mapping[str, str] = field(default_factory=dict)
-    key: str | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A status and a value to send as JSON."""
-
-    status: int
-    body: Any = NOTHING
 
 
 class Api:
@@ -60,6 +39,7 @@ class Api:
         mode = (settings.merged.get("apisix") or {}).get("proxy_mode", "http")
         self._has_stream = mode in ("stream", "http&stream")
         self._handlers: Handlers | None = None
+        self._standalone = None if store else Standalone(settings, checker)
         if store:
             secrecy = Secrecy(checker)
             records = Records(store, settings.etcd.prefix, secrecy)
@@ -101,17 +81,23 @@ class Api:
 
     def _dispatch(self, request: Request, segments: list[str]) -> Answer:
         if segments[:2] == ["schema", "validate"] and request.method == "POST":
-            text = _read(request)
-            _decode(text, self._checker)
+            text = read_body(request)
+            decode(text, self._checker)
             self._catalogue.validate(segments[2:], text)
             return Answer(200)
+        if segments == ["configs", "validate"] and request.method == "POST":
+            return whole.validate(request, self._checker)
+        if segments == ["configs"] and self._standalone:
+            return self._standalone.answer(request)
         describe = {"schema": self._catalogue.schema, "plugins": self._catalogue.plugins}
         if segments[0] in describe:
             if request.method != "GET":
                 raise Refusal(404, "not found")
             return Answer(200, describe[segments[0]](segments[1:], request.query))
         if self._handlers is None:
-            raise Refusal(404, f"no store to administer: the configuration is {self._file}")
+            raise Refusal(
+                404, f"no store to administer: the configuration is {self._file}, or {ROOT}/configs"
+            )
         return self._handle(request, segments)
 
     def _handle(self, request: Request, segments: list[str]) -> Answer:
@@ -125,26 +111,6 @@ class Api:
             raise Refusal(
                 405, f"not supported `{request.method}` method for {address.resource.kind}"
             )
-        text = _read(request)
-        body = _decode(text, self._checker) if text else NO_BODY
+        text = read_body(request)
+        body = decode(text, self._checker) if text else NO_BODY
         return Answer(*handler(address, body, request.query))
-
-
-def _read(request: Request) -> bytes:
-    try:
-        text = request.read_body(MAX_BODY)
-    except (OSError, ValueError) as error:
-        raise Refusal(400, f"invalid request body: {error}") from None
-    if len(text) > MAX_BODY:
-        raise Refusal(413, f"invalid request body: larger than the maximum size {MAX_BODY} allowed")
-    return text
-
-
-def _decode(text: bytes, checker: Checker) -> Any:
-    """The value of a body; why it is no JSON is said in Lua's words, as APISIX does."""
-    try:
-        return documents.read(text)
-    except ValueError as error:
-        reason = checker.syntax_error(text) or str(error)
-        shown = text.decode("utf-8", "replace")
-        raise Refusal(400, f"invalid request body: {reason}", req_body=shown) from None

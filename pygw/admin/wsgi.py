@@ -8,11 +8,13 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl
 
+import yaml
 from gevent.event import Event
 
 from pygw import __version__
 from pygw.admin import documents
-from pygw.admin.api import NOTHING, Answer, Api, Request
+from pygw.admin.api import Api
+from pygw.admin.messages import NOTHING, YAML, Answer, Request
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
@@ -58,10 +60,11 @@ class Application:
             return b""
         body = _encode(answer)
         headers = [
-            ("Content-Type", "application/json"),
+            ("Content-Type", YAML if answer.as_yaml else "application/json"),
             ("Content-Length", str(len(body))),
             ("Server", f"pygw/{__version__}"),
             ("X-API-VERSION", "v3"),
+            *answer.headers.items(),
             *(_CORS_ANSWER if self._cors else ()),
         ]
         if answer.status == 413:  # the rest of the body is not worth reading
@@ -86,8 +89,17 @@ def _request(environ: Environ) -> Request:
         remote_addr=environ["REMOTE_ADDR"],
         read_body=lambda limit: environ["wsgi.input"].read(limit + 1),
         query=query,
+        headers=_headers(environ),
         key=query.get("api_key") or _header(environ, "HTTP_X_API_KEY") or _cookie(environ),
     )
+
+
+def _headers(environ: Environ) -> dict[str, str]:
+    found = {"content-type": environ.get("CONTENT_TYPE") or ""}
+    for name, value in environ.items():
+        if name.startswith("HTTP_"):
+            found[name[5:].replace("_", "-").lower()] = value
+    return found
 
 
 def _header(environ: Environ, name: str) -> str | None:
@@ -107,4 +119,7 @@ def _cookie(environ: Environ) -> str | None:
 def _encode(answer: Answer) -> bytes:
     if answer.body is NOTHING:
         return b""
+    if answer.as_yaml:
+        text: bytes = yaml.safe_dump(answer.body, allow_unicode=True, encoding="utf-8")
+        return text
     return documents.write(answer.body) + b"\n"

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from pygw.config.model import Settings
+from pygw.config.pushed import pushed_file
 from pygw.config.standalone import StandaloneFile
 from pygw.config.store import Store
 
@@ -30,9 +31,14 @@ def open_store(settings: Settings) -> Store | None:
 def open_standalone(settings: Settings) -> StandaloneFile | None:
     """The file of the configuration, read and followed; None when a store provides it.
 
+    With the Admin API it may be given over that, too.
+
     Raises ConfigError when the file cannot be used.
     """
-    return StandaloneFile(settings.yaml_path) if settings.provider == "yaml" else None
+    if settings.provider != "yaml":
+        return None
+    pushed = pushed_file(settings) if settings.admin.enabled else None
+    return StandaloneFile(settings.yaml_path, pushed=pushed)
 
 
 def open_debug(settings: Settings) -> StandaloneFile:

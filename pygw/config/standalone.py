@@ -3,6 +3,9 @@
 The file is watched by its directory, so that editors and ConfigMap updates, which replace it, are
 seen. A file that cannot be used is one line in the log; the configuration in force stays. Must
 never know what the configuration means.
+
+A configuration given over the Admin API stands in a file of its own (`pushed.py`); of the two, the
+one that was changed last is in force.
 """
 
 from __future__ import annotations
@@ -75,19 +78,54 @@ def _well_formed(text: str, path: Path) -> None:
         ) from None
 
 
+def in_force(
+    path: Path, pushed: Path | None, env: Mapping[str, str] | None = None
+) -> tuple[dict[str, Any], Path]:
+    """The configuration of the file that was changed last, and which one that is.
+
+    pushed: the other one, read as it is; None: there is but one, which must exist. Raises
+    ConfigError.
+    """
+    if pushed is None:
+        return parse(path, env), path
+    own, other = _signature(path), _signature(pushed)
+    if other and (own is None or other[0] >= own[0]):
+        return _read_pushed(pushed), pushed
+    return (parse(path, env) if own else {}), path
+
+
+def _read_pushed(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=str(path)) from None
+    except ValueError as error:
+        raise ConfigError(f"not valid JSON: {error}", file=str(path)) from None
+    if not isinstance(value, dict):
+        raise ConfigError("must be a table of lists", file=str(path))
+    return value
+
+
 class StandaloneFile:
     """The configuration in the file, and the waiting for its next version.
 
     The first reading happens here. Raises ConfigError when it fails. A version is the time of
     the file's last change in milliseconds, raised where needed so that no two are the same.
     optional: while the file is absent it says nothing, and one that is bad at the start likewise.
+    pushed: where a configuration given over the Admin API is kept; with it the file may be absent.
     """
 
     def __init__(
-        self, path: Path, env: Mapping[str, str] | None = None, *, optional: bool = False
+        self,
+        path: Path,
+        env: Mapping[str, str] | None = None,
+        *,
+        optional: bool = False,
+        pushed: Path | None = None,
     ) -> None:
-        self._path, self._env, self._optional = path, env, optional
-        self._signature = _signature(path)
+        self._path, self._env, self._optional, self._pushed = path, env, optional, pushed
+        self._source = path
+        self._signature = self._sign()
         self._config = self._read_first()
         self._version = _milliseconds(self._signature)
         self._closed = False
@@ -98,6 +136,9 @@ class StandaloneFile:
             # Both ends of a link: it may be replaced, or what it leads to may be edited.
             directories = {path.absolute().parent, path.resolve().parent}
             names = {path.name, path.resolve().name}
+            if pushed:
+                directories.add(pushed.absolute().parent)
+                names.add(pushed.name)
             self._inotify = Inotify(directories, DIRECTORY_CHANGES, self._touched.set, names)
         except OSError as error:
             _log.warning("no inotify for %s (%s): it is polled", path, error)
@@ -120,7 +161,7 @@ class StandaloneFile:
 
         def config() -> tuple[bytes, int, str]:
             """-> configuration as JSON, version, path of the file"""
-            return *self.config(), str(self._path)
+            return *self.config(), str(self._source)
 
         return {f"{name}_config": config}, {f"{name}_wait": self.wait}
 
@@ -137,15 +178,25 @@ class StandaloneFile:
             self._inotify.close()
 
     def _read_first(self) -> bytes:
-        if self._optional and self._signature is None:
+        if self._optional and self._signature[0] is None:
             return b"{}"
         try:
-            return _encode(parse(self._path, self._env))
+            config, self._source = in_force(self._path, self._pushed, self._env)
+            if self._signature == (None, None) and self._pushed:
+                _log.warning(
+                    "%s is absent: nothing is served until it is there, or"
+                    " a configuration is PUT to /apisix/admin/configs",
+                    self._path,
+                )
+            return _encode(config)
         except ConfigError as error:
             if not self._optional:
                 raise
             _log.error("%s; it counts as absent", error)
             return b"{}"
+
+    def _sign(self) -> tuple[_Signature, _Signature]:
+        return _signature(self._path), _signature(self._pushed) if self._pushed else None
 
     def _follow(self) -> None:
         while True:
@@ -153,7 +204,7 @@ class StandaloneFile:
             if self._closed:
                 return
             self._let_it_settle()
-            if _signature(self._path) != self._signature:
+            if self._sign() != self._signature:
                 self._read_again()
 
     def _let_it_settle(self) -> None:
@@ -163,31 +214,36 @@ class StandaloneFile:
             gevent.sleep(_QUIET)
 
     def _read_again(self) -> None:
-        self._signature = _signature(self._path)
-        if self._optional and self._signature is None:
-            config, failure = b"{}", None
+        self._signature = self._sign()
+        if self._optional and self._signature[0] is None:
+            config, failure, source = b"{}", None, self._path
         else:
-            config, failure = self._pool.apply(_try_parse, (self._path, self._env))
+            arguments = self._path, self._pushed, self._env
+            config, failure, source = self._pool.apply(_try_parse, arguments)
         if failure is not None:
             _log.error("%s; the configuration in force stays", failure)
             return
+        self._source = source
         if config == self._config:
             return
         self._config = config
         self._version = max(_milliseconds(self._signature), self._version + 1)
-        _log.warning("%s: reloaded", self._path)
+        _log.warning("%s: reloaded", source)
         renewed, self._renewed = self._renewed, Event()
         renewed.set()
 
 
-def _try_parse(path: Path, env: Mapping[str, str] | None) -> tuple[bytes, str | None]:
+def _try_parse(
+    path: Path, pushed: Path | None, env: Mapping[str, str] | None
+) -> tuple[bytes, str | None, Path]:
     """Runs in a thread: a large file takes seconds."""
     try:
-        return _encode(parse(path, env)), None
+        config, source = in_force(path, pushed, env)
+        return _encode(config), None, source
     except ConfigError as error:
-        return b"", str(error)
+        return b"", str(error), path
     except Exception as error:  # no file may end the following of it
-        return b"", f"{path}: {type(error).__name__}: {error}"
+        return b"", f"{path}: {type(error).__name__}: {error}", path
 
 
 def _encode(value: dict[str, Any]) -> bytes:
@@ -203,5 +259,5 @@ def _signature(path: Path) -> _Signature:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _milliseconds(signature: _Signature) -> int:
-    return signature[0] // 1_000_000 if signature else 0
+def _milliseconds(signatures: tuple[_Signature, _Signature]) -> int:
+    return max(each[0] // 1_000_000 if each else 0 for each in signatures)

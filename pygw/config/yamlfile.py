@@ -198,14 +198,15 @@ def read_text(
     text: str,
     file: str,
     *,
-    variables: Literal["values", "text"] = "values",
+    variables: Literal["values", "text", "none"] = "values",
     env: Mapping[str, str] | None = None,
 ) -> Document:
     """Parse YAML text; `file` is the name that messages show.
 
     `variables="values"` substitutes `${{VAR}}` inside parsed strings, then gives the result its
-    natural type (config.yaml); `"text"` substitutes before parsing (apisix.yaml). `env` is
-    `os.environ` unless given. An empty file has the value None. Raises ConfigError.
+    natural type (config.yaml); `"text"` substitutes before parsing (apisix.yaml); `"none"`
+    substitutes nothing. `env` is `os.environ` unless given. An empty file has the value None.
+    Raises ConfigError.
     """
     env = os.environ if env is None else env
     document = Document(file)

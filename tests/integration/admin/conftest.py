@@ -119,7 +119,10 @@ StartGateway = Callable[..., Gateway]
 
 @pytest.fixture
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]:
-    """Start a gateway: start(deployment={…}, config_changes={top level of config.yaml})."""
+    """Start a gateway: start(deployment={…}, config_changes={top level of config.yaml}).
+
+    directory: of one that was stopped, to start it again.
+    """
     yield from _starter(tmp_path_factory)
 
 
@@ -135,9 +138,10 @@ def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]
     def run(
         deployment: dict[str, Any] | None = None,
         config_changes: dict[str, Any] | None = None,
+        directory: Path | None = None,
         **environment: str,
     ) -> Gateway:
-        directory = tmp_path_factory.mktemp("gateway")
+        directory = directory or tmp_path_factory.mktemp("gateway")
         admin = {
             "admin_listen": {"ip": "127.0.0.1", "port": 0},
             "admin_key": [

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from support.certificates import Authority
 
-from pygw.admin.api import NOTHING, Answer, Api, Request
+from pygw.admin.api import Api
+from pygw.admin.messages import NOTHING, Answer, Request
 from pygw.config.settings import load
 from pygw.vm.checker import Checker
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pygw.admin.api import NOTHING, Answer, Api, Request
+from pygw.admin.api import Api
+from pygw.admin.messages import NOTHING, Answer, Request
 from pygw.config.embedded import EmbeddedStore
 from pygw.config.model import Settings
 from pygw.config.settings import load

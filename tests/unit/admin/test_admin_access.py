@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pygw.admin.api import MAX_BODY, NOTHING, Api, Request
+from pygw.admin.api import Api
+from pygw.admin.messages import MAX_BODY, NOTHING, Request
 from pygw.config.embedded import EmbeddedStore
 from pygw.config.model import Settings
 from pygw.config.store import KeyValue
@@ -215,5 +216,8 @@ def test_without_a_store_the_file_is_named(
         "GET", "/apisix/admin/routes", "127.0.0.1", lambda n: b"", key="the-admin-key"
     )
     answer = api.answer(request)
-    words = f"no store to administer: the configuration is {settings.yaml_path}"
+    words = (
+        f"no store to administer: the configuration is {settings.yaml_path},"
+        " or /apisix/admin/configs"
+    )
     assert (answer.status, answer.body) == (404, {"error_msg": words})

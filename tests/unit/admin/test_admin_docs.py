@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pygw.admin.api import MAX_BODY
+from pygw.admin.messages import MAX_BODY
 from pygw.admin.resources import RESOURCES
 
 DOC = (Path(__file__).parents[3] / "docs" / "admin-api.md").read_text()

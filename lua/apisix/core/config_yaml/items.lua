@@ -68,8 +68,13 @@ local function listed(self, content, version)
         local given = type(value) == "table" and value or {}
         local id = tostring(given.id or given.username or "arr_" .. i)
         local item = { value = value, key = "/" .. self.key .. "/" .. id }
-        item.modifiedIndex = given.modifiedIndex or version
-        found[#found + 1] = { id = id, item = item, text = json.stably_encode(value) }
+        local text = json.stably_encode(value)
+        if type(given.modifiedIndex) == "number" then -- about the item, so not for its schema
+            item.modifiedIndex, given.modifiedIndex = given.modifiedIndex, nil
+        else
+            item.modifiedIndex = version
+        end
+        found[#found + 1] = { id = id, item = item, text = text }
     end
     return found
 end
