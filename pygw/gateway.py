@@ -13,7 +13,7 @@ import gevent
 
 from pygw.changes import Changes
 from pygw.config.bridge_calls import store_calls
-from pygw.config.choose import open_debug, open_standalone, open_store
+from pygw.config.choose import open_debug, open_snapshot, open_standalone, open_store
 from pygw.config.model import Settings
 from pygw.config.plugin_files import PluginFiles
 from pygw.hub.clock import Clock
@@ -50,6 +50,7 @@ class Gateway:
         self._plugins = {} if app else find_plugins(self.hooks)
         self._runner = PythonPlugins(self._plugins)
         self._changes = Changes(self.hooks.hook.pygw_config_change)
+        self._settings = settings
         self._store = None if app else open_store(settings)
         self._standalone = None if app else open_standalone(settings)
         self._debug = None if app else open_debug(settings)
@@ -74,7 +75,10 @@ class Gateway:
         calls: dict[str, Callable[..., Any]] = dict(self._runner.calls)
         calls["config_changed"] = self._changes.announce
         awaits: dict[str, Callable[..., Any]] = {}
-        parts = [store_calls(self._store)] if self._store is not None else []
+        parts = []
+        if self._store is not None:
+            snapshot = open_snapshot(self._settings, self._store)
+            parts.append(store_calls(self._store, snapshot))
         parts += [self._standalone.calls()] if self._standalone is not None else []
         parts += [self._debug.calls("debug")] if self._debug is not None else []
         parts.append(self._plugin_files.calls())

@@ -23,14 +23,14 @@ local CALLS = {
     -- processes that Lua code starts
     "expect_children", "watch_child",
     -- store and standalone configuration
-    "store_watch_cancel", "standalone_config", "debug_config",
+    "store_watch_cancel", "store_keeps_snapshot", "standalone_config", "debug_config",
     -- Python plugins and hooks
     "python_plugins", "python_phase", "python_body", "python_request_over", "config_changed",
 }
 local AWAITS = {
     "resolve", "run_worker_thread",
     "store_readdir", "store_get", "store_put", "store_put_if", "store_put_leased", "store_keep_alive",
-    "store_delete", "store_delete_prefix",
+    "store_delete", "store_delete_prefix", "store_preload", "store_snapshot_save",
     "store_watch_open", "store_watch_next", "store_server_version", "standalone_wait", "debug_wait",
     "plugin_files_wait", "sweep_cache",
 }

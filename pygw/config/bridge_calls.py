@@ -10,17 +10,27 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+from pygw.config.snapshot import Snapshot
+from pygw.config.snapshot_calls import SnapshotCalls
 from pygw.config.store import Event, KeyValue, Put, Store, Watch
 
 Entries = dict[str, Callable[..., Any]]
 
 
-def store_calls(store: Store) -> tuple[Entries, Entries]:
-    """Return the bridge's entries (immediate ones, awaited ones) for a store."""
+def store_calls(store: Store, snapshot: Snapshot | None = None) -> tuple[Entries, Entries]:
+    """Return the bridge's entries (immediate ones, awaited ones) for a store and its snapshot."""
     entries = _StoreEntries(store)
-    calls: Entries = {"store_watch_cancel": entries.watch_cancel}
+    copies = SnapshotCalls(
+        snapshot, entries.readdir, lambda saved: _columns(saved.kvs, KeyValue._fields)
+    )
+    calls: Entries = {
+        "store_watch_cancel": entries.watch_cancel,
+        "store_keeps_snapshot": copies.keeps,
+    }
     awaits: Entries = {
         "store_readdir": entries.readdir,
+        "store_preload": copies.preload,
+        "store_snapshot_save": copies.save,
         "store_get": entries.get,
         "store_put": entries.put,
         "store_put_if": entries.put_if,

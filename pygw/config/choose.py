@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pygw.config.model import Settings
 from pygw.config.pushed import pushed_file
+from pygw.config.snapshot import Snapshot
 from pygw.config.standalone import StandaloneFile
 from pygw.config.store import Store
 
@@ -26,6 +27,18 @@ def open_store(settings: Settings) -> Store | None:
 
         return EmbeddedStore(settings.embedded_path)
     return None
+
+
+def open_snapshot(settings: Settings, store: Store) -> Snapshot | None:
+    """The copy that is kept of what is in etcd, beside the pid file; None for other stores."""
+    if settings.provider != "etcd":
+        return None
+    from pygw.config.etcd import EtcdStore
+
+    assert isinstance(store, EtcdStore)
+    path = settings.pid_file.with_name("etcd-snapshot.jsonl")
+    prefix = settings.etcd.prefix.rstrip("/") + "/"
+    return Snapshot(path, prefix, settings.etcd.host, store.pages)
 
 
 def open_standalone(settings: Settings) -> StandaloneFile | None:

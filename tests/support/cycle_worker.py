@@ -13,6 +13,7 @@ from gevent.queue import Queue
 
 from pygw.config.bridge_calls import store_calls
 from pygw.config.settings import load
+from pygw.config.snapshot import Snapshot
 from pygw.config.standalone import StandaloneFile
 from pygw.config.store import Store
 from pygw.hub.clock import Clock, VirtualClock
@@ -27,14 +28,18 @@ Entries = tuple[dict[str, Callable[..., Any]], dict[str, Callable[..., Any]]]
 
 
 def following_store(
-    directory: Path, store: Store, prefix: str, clock: Clock | None = None
+    directory: Path,
+    store: Store,
+    prefix: str,
+    clock: Clock | None = None,
+    snapshot: Snapshot | None = None,
 ) -> "CycleWorker":
     """A worker whose configuration is in a store."""
     deployment = (
         "role_traditional: {config_provider: embedded},"
         f" etcd: {{host: ['http://127.0.0.1:1'], prefix: {json.dumps(prefix)}}}"
     )
-    return CycleWorker(directory, deployment, store_calls(store), clock)
+    return CycleWorker(directory, deployment, store_calls(store, snapshot), clock)
 
 
 def following_file(directory: Path, file: StandaloneFile) -> "CycleWorker":
@@ -65,7 +70,7 @@ class CycleWorker:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.setblocking(False)
         calls, awaits = entries
-        for name in {"store_readdir", "store_watch_open"} & awaits.keys():
+        for name in {"store_readdir", "store_preload", "store_watch_open"} & awaits.keys():
             awaits[name] = self._noted(name, awaits[name])
         self.worker = Worker(
             load(directory / "config.yaml"),

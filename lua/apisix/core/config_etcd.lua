@@ -9,6 +9,7 @@ local etcd = require "apisix.core.etcd"
 local log = require "apisix.core.log"
 local preload = require "apisix.core.config_etcd.preload"
 local report_status = require "apisix.core.config_etcd.status"
+local snapshot = require "apisix.core.config_etcd.snapshot"
 local try_read_attr = require("apisix.core.table").try_read_attr
 
 local ngx_timer_at = ngx.timer.at
@@ -94,6 +95,10 @@ function _M.new(key, opts)
     local nodes, index, history = preload.take(key, opts.single_item)
     if nodes then
         apply.full(obj, nodes, index, history)
+        obj.need_reload = preload.from_snapshot
+        if not preload.from_snapshot then
+            snapshot.changed()
+        end
         report_status(true)
     end
     local ok

@@ -7,6 +7,7 @@ local config_util = require "apisix.core.config_util"
 local log = require "apisix.core.log"
 local notify = require "apisix.core.config_etcd.notify"
 local printable = require "apisix.core.config_util.printable"
+local judged = require("apisix.core.config_etcd.snapshot").judged
 local check_schema = require("apisix.core.schema").check
 local clear = require "table.clear"
 local new_tab = require "table.new"
@@ -55,6 +56,7 @@ end
 
 local function is_valid(self, node)
     local ran, ok, err = xpcall(run_checks, traceback, self, node)
+    judged(node.key, ran and ok)
     if ran and ok then
         return true
     end
@@ -186,6 +188,9 @@ function _M.events(self, nodes)
         local name = short_key(self, node.key)
         local valid = name and (node.value == nil or is_valid(self, node))
         self:upgrade_version(node.modifiedIndex)
+        if node.value == nil then
+            judged(node.key, true)
+        end
         if valid then
             replace(self, name, node)
             if self.sync_times > MAX_HOLES then

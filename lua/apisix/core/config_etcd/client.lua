@@ -60,6 +60,18 @@ function Client:readdir(prefix)
     return answer(revision, { kvs = to_kvs(keys, values, create_revs, mod_revs) }, history)
 end
 
+-- As readdir, for a start: when the store does not answer and there is a snapshot, what that holds, which
+-- header.snapshot then says.
+function Client:preload(prefix)
+    local revision, keys, values, create_revs, mod_revs, history, snapshot = await.store_preload(prefix)
+    if not revision then
+        return nil, failure(keys)
+    end
+    local res = answer(revision, { kvs = to_kvs(keys, values, create_revs, mod_revs) }, history)
+    res.body.header.snapshot = snapshot
+    return res
+end
+
 -- One key, in the same shape.
 function Client:get(key)
     local revision, value, create_rev, mod_rev = await.store_get(key)

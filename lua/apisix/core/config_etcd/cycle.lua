@@ -13,6 +13,7 @@ local json = require "apisix.core.json"
 local log = require "apisix.core.log"
 local preload = require "apisix.core.config_etcd.preload"
 local report_status = require "apisix.core.config_etcd.status"
+local snapshot = require "apisix.core.config_etcd.snapshot"
 local sleep = require("apisix.core.utils").sleep
 
 local exiting = ngx.worker.exiting
@@ -75,6 +76,7 @@ local function reload(self)
         return false, index
     end
     apply.full(self, nodes, index, history)
+    snapshot.changed()
     report_status(true)
     return true
 end
@@ -141,6 +143,7 @@ function _M.sync_data(self)
     local res, err = waitdir(self)
     if res then
         apply.events(self, res.body.node)
+        snapshot.changed()
         return self.values
     end
     if err == "compacted" or err == "restarted" then

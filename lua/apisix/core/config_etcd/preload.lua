@@ -9,7 +9,9 @@ local str_find = string.find
 local str_match = string.match
 local str_sub = string.sub
 
-local _M = {}
+local _M = {
+    from_snapshot = false, -- whether it was read from the snapshot, because the store did not answer
+}
 
 local loaded -- directory -> {node = … or nil, nodes = {…}}, revision; nil when nothing is preloaded
 local index, history, loaded_at
@@ -42,11 +44,15 @@ function _M.load()
         return nil, err
     end
     local res
-    res, err = cli:readdir(prefix .. "/")
+    res, err = cli:preload(prefix .. "/")
     if not res then
         return nil, err
     end
     local header = res.body.header
+    _M.from_snapshot = header.snapshot ~= nil
+    if header.snapshot then
+        log.error(header.snapshot)
+    end
     loaded, index, history, loaded_at = group(res.body.kvs, prefix), header.revision, header.history, ngx_time()
     return true
 end
