@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from pygw.admin import whole
+from pygw.admin import openapi, whole
 from pygw.admin.access import Access
 from pygw.admin.address import parse
 from pygw.admin.catalogue import Catalogue
@@ -89,6 +89,8 @@ class Api:
             return whole.validate(request, self._checker)
         if segments == ["configs"] and self._standalone:
             return self._standalone.answer(request)
+        if segments == ["openapi.json"] and request.method == "GET":
+            return Answer(200, openapi.describe(self._checker, has_store=bool(self._handlers)))
         describe = {"schema": self._catalogue.schema, "plugins": self._catalogue.plugins}
         if segments[0] in describe:
             if request.method != "GET":
