@@ -6,16 +6,19 @@ Nothing that starts gevent or grpc may be imported before `begin()` has tied the
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import socket
 from typing import TYPE_CHECKING
 
+from pygw.paths import LUA_DIR
 from pygw.process.entry import Child, begin
 
 if TYPE_CHECKING:
     from gevent.pywsgi import WSGIServer
 
     from pygw.admin.wsgi import Application
+    from pygw.config.model import Settings
     from pygw.config.plugin_files import PluginFiles
     from pygw.vm.checker import Checker
 
@@ -47,8 +50,12 @@ def serve(child: Child) -> None:
     plugins = find_plugins(load_extensions(settings.python_plugins, settings.base))
     checker = Checker(settings, plugins)
     store = open_store(settings)
-    application = Application(Api(settings, store, checker), cors=settings.admin.cors)
+    application = Application(
+        Api(settings, store, checker), cors=settings.admin.cors, server=server_name(settings)
+    )
     log = logging.getLogger("pygw.admin")
+    if not settings.admin.key_required:
+        log.warning("Admin key is bypassed! Whoever reaches the Admin API may do everything.")
     servers = [
         WSGIServer(_listener(fd), application, log=None, error_log=log) for fd in child.listen_fds
     ]
@@ -67,6 +74,16 @@ def serve(child: Child) -> None:
     if store is not None:
         store.close()
     checker.close()
+
+
+def server_name(settings: Settings) -> str:
+    """The header Server: clients of APISIX tell by it which version they speak with."""
+    if not (settings.merged.get("apisix") or {}).get("enable_server_tokens", False):
+        return "APISIX"
+    text = (LUA_DIR / "apisix/core/version.lua").read_text()
+    found = re.search(r'VERSION = "([^"]+)"', text)
+    assert found
+    return f"APISIX/{found[1]}"
 
 
 def _follow(files: PluginFiles, checker: Checker) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from pygw.admin.address import Address, id_text
 from pygw.admin.records import Record, Records
 from pygw.admin.refusal import Refusal
-from pygw.admin.resources import CONSUMERS, CREDENTIALS, GLOBAL_RULES, STREAM_ROUTES
+from pygw.admin.resources import CONSUMERS, CREDENTIALS, GLOBAL_RULES, STREAM_ROUTES, UPSTREAMS
 
 Document = dict[str, Any]
 Uses = Callable[[Document, str], bool]
@@ -39,6 +39,7 @@ def check_written(records: Records, address: Address, document: Document) -> Non
                 f"failed to fetch {reference.kind} info by {reference.kind} id"
                 f" [{id_text(wanted)}], response code: 404",
             )
+    _check_client_certificate(records, address, document)
     if address.resource is GLOBAL_RULES:
         _check_global_rule(records, address, document)
     elif address.resource is CONSUMERS:
@@ -58,6 +59,18 @@ def check_deleted(records: Records, address: Address) -> None:
                     400,
                     f"can not delete this {subject} {label} [{record.id}] is still using it {how}",
                 )
+
+
+def _check_client_certificate(records: Records, address: Address, document: Document) -> None:
+    """An upstream may show a certificate of /ssls that is one for clients."""
+    upstream = document if address.resource is UPSTREAMS else _table(document.get("upstream"))
+    wanted = _table(upstream.get("tls")).get("client_cert_id")
+    if wanted is None:
+        return
+    record = records.get(f"ssls/{id_text(wanted)}")
+    if record is None or record.value.get("type") != "client":
+        fault = "wrong ssl type" if record else "response code: 404"
+        raise Refusal(400, f"failed to fetch ssl info by ssl id [{id_text(wanted)}], {fault}")
 
 
 def _check_global_rule(records: Records, address: Address, document: Document) -> None:

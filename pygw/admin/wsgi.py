@@ -11,7 +11,6 @@ from urllib.parse import parse_qsl
 import yaml
 from gevent.event import Event
 
-from pygw import __version__
 from pygw.admin import documents
 from pygw.admin.api import Api
 from pygw.admin.messages import NOTHING, YAML, Answer, Request
@@ -24,6 +23,7 @@ _CORS = [
     ("Access-Control-Allow-Credentials", "true"),
     ("Access-Control-Max-Age", "3600"),
 ]
+_DENIED = (401, 403)  # who may not ask is not told a version either
 _CORS_ANSWER = [*_CORS, ("Access-Control-Expose-Headers", "*")]
 _CORS_PREFLIGHT = [
     *_CORS,
@@ -34,10 +34,13 @@ _CORS_PREFLIGHT = [
 
 
 class Application:
-    """The WSGI application. `idle` is set whenever no request is under way."""
+    """The WSGI application; `server` is its name in answers.
 
-    def __init__(self, api: Api, *, cors: bool) -> None:
-        self._api, self._cors = api, cors
+    `idle` is set whenever no request is under way.
+    """
+
+    def __init__(self, api: Api, *, cors: bool, server: str) -> None:
+        self._api, self._cors, self._server = api, cors, server
         self._active = 0
         self.idle = Event()
         self.idle.set()
@@ -62,8 +65,8 @@ class Application:
         headers = [
             ("Content-Type", YAML if answer.as_yaml else "application/json"),
             ("Content-Length", str(len(body))),
-            ("Server", f"pygw/{__version__}"),
-            ("X-API-VERSION", "v3"),
+            ("Server", self._server),
+            *([] if answer.status in _DENIED else [("X-API-VERSION", "v3")]),
             *answer.headers.items(),
             *(_CORS_ANSWER if self._cors else ()),
         ]

@@ -6,6 +6,7 @@ Must never read a file; a key that null removed and that pygw cannot do without 
 from __future__ import annotations
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ def _http(tree: _Tree) -> Http:
 def _admin(tree: _Tree, role: str) -> Admin:
     admin = "deployment.admin"
     keys = tree.get(f"{admin}.admin_key", [])
-    return Admin(
+    found = Admin(
         enabled=role == "control_plane"
         or (role == "traditional" and tree.get("apisix.enable_admin", False)),
         listen=Listen(
@@ -201,6 +202,11 @@ def _admin(tree: _Tree, role: str) -> Admin:
         allow=tuple(tree.get(f"{admin}.allow_admin", [])),
         cors=tree.get(f"{admin}.enable_admin_cors", False),
     )
+    is_open = found.enabled and not ip_address(found.listen.ip).is_loopback
+    if is_open and found.key_required and not all(key.key for key in found.keys):
+        reason = f"an empty key is refused where the Admin API listens on {found.listen.ip}"
+        raise tree.document.error(("deployment", "admin", "admin_key"), reason)
+    return found
 
 
 def _etcd(tree: _Tree) -> Etcd:

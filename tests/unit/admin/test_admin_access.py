@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pygw.admin.api import Api
 from pygw.admin.messages import MAX_BODY, NOTHING, Request
 from pygw.config.embedded import EmbeddedStore
 from pygw.config.model import Settings
+from pygw.config.settings import ConfigError, load
 from pygw.config.store import KeyValue
 from pygw.vm.checker import Checker
 
@@ -50,6 +52,31 @@ def test_an_empty_key_in_the_settings_opens_nothing(settings: Settings, checker:
     api = Api(replace(settings, admin=admin), None, checker)
     answer = api.answer(Request("GET", "/apisix/admin/routes", "127.0.0.1", lambda n: b"", key=""))
     assert answer.status == 401
+
+
+@pytest.mark.parametrize(
+    ("listen", "keys", "refused"),
+    [
+        ("127.0.0.1", [""], False),
+        ("::1", [""], False),
+        ("0.0.0.0", ["a-key"], False),
+        ("0.0.0.0", [""], True),
+        ("::", ["a-key", ""], True),
+    ],
+)
+def test_an_empty_key_is_refused_at_the_start_where_others_may_listen(
+    tmp_path: Path, listen: str, keys: list[str], refused: bool
+) -> None:
+    entries = [{"name": str(i), "key": key, "role": "admin"} for i, key in enumerate(keys)]
+    admin = {"admin_listen": {"ip": listen, "port": 9180}, "admin_key": entries}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({"deployment": {"admin": admin}}))
+    if not refused:
+        assert load(path).admin.listen.ip == listen
+        return
+    words = rf"admin_key: an empty key is refused where the Admin API listens on {listen}$"
+    with pytest.raises(ConfigError, match=words):
+        load(path)
 
 
 def test_no_key_is_asked_for_when_none_is_required(

@@ -227,6 +227,20 @@ def test_what_a_resource_refers_to_must_exist(
     assert client.refused("PUT", path, body) == (400, words)
 
 
+@pytest.mark.parametrize("path", ["upstreams/1", "routes/1", "services/1"])
+def test_a_certificate_for_upstreams_is_one_for_clients(client: Any, path: str) -> None:
+    upstream = {**NODES, "tls": {"client_cert_id": 7}}
+    document: dict[str, Any] = {"uri": "/", "upstream": upstream}
+    if path != "routes/1":
+        document = upstream if path == "upstreams/1" else {"upstream": upstream}
+    words = "failed to fetch ssl info by ssl id [7], "
+    assert client.refused("PUT", path, document) == (400, f"{words}response code: 404")
+    client.store.put(b"/apisix/ssls/7", b'{"type":"server"}')
+    assert client.refused("PUT", path, document) == (400, f"{words}wrong ssl type")
+    client.store.put(b"/apisix/ssls/7", b'{"type":"client"}')
+    assert client.ask("PUT", path, document).status == 201
+
+
 SPLIT = {"traffic-split": {"rules": [{"weighted_upstreams": [{"upstream_id": 1}]}]}}
 
 
