@@ -5,7 +5,7 @@ seen. A file that cannot be used is one line in the log; the configuration in fo
 never know what the configuration means.
 
 A configuration given over the Admin API stands in a file of its own (`pushed.py`); of the two, the
-one that was changed last is in force.
+one that came last is in force.
 """
 
 from __future__ import annotations
@@ -81,17 +81,25 @@ def _well_formed(text: str, path: Path) -> None:
 def in_force(
     path: Path, pushed: Path | None, env: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Any], Path]:
-    """The configuration of the file that was changed last, and which one that is.
+    """The configuration of the file that came last, and which one that is.
 
     pushed: the other one, read as it is; None: there is but one, which must exist. Raises
     ConfigError.
     """
     if pushed is None:
         return parse(path, env), path
-    own, other = _signature(path), _signature(pushed)
-    if other and (own is None or other[0] >= own[0]):
+    own, other = _put_there_at(path), _put_there_at(pushed)
+    if other is not None and (own is None or other >= own):
         return _read_pushed(pushed), pushed
-    return (parse(path, env) if own else {}), path
+    return ({} if own is None else parse(path, env)), path
+
+
+def _put_there_at(path: Path) -> int | None:
+    """When the file was written, or moved to its place; None while it is absent."""
+    try:
+        return os.stat(path).st_ctime_ns
+    except OSError:
+        return None
 
 
 def _read_pushed(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,11 @@ def test_the_file_and_the_api_whichever_came_last(
     assert gateway.admin("GET", "configs").json["routes"][0]["uri"] == "/file"
     put(gateway, "2", routed(upstream, "/api"))
     gateway.until("/api", 200)
+    older = gateway.directory / "older.yaml"
+    older.write_text(file.read_text())
+    os.utime(older, (1, 1))
+    older.rename(file)
+    gateway.until("/file", 200)
 
 
 def test_what_is_wrong_anywhere_changes_nothing(
