@@ -103,5 +103,5 @@ def standalone(module_start: Any, tmp_path_factory: pytest.TempPathFactory) -> A
 def test_with_apisix_yaml_the_answer_names_the_file(standalone: Any) -> None:
     answer = standalone.admin("PUT", "routes/1", {})
     assert answer.status == 404
-    assert answer.json["error_msg"].endswith("/apisix.yaml")
+    assert answer.json["error_msg"].endswith("/apisix.yaml, or /apisix/admin/configs")
     assert standalone.admin("GET", "plugins/list").json == ["t-key", "t-stamp", "t-hello"]
