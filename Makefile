@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
 TEST_STAMP := $(VENV)/.installed-test
 
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint soak bench clean
 
 help:
 	@echo "make run    start the demo gateway on 127.0.0.1:9080 (Admin API on 9180)"
 	@echo "make test   install what tests need, lint, run all tests"
 	@echo "make lint   ruff, mypy, luacheck"
+	@echo "make soak   500 seeded runs of the configuration cycle through faults of etcd and network"
 	@echo "make bench  measure against nginx + ngx_lua"
 	@echo "make clean  remove what these made"
 
@@ -26,6 +27,10 @@ test: $(TEST_STAMP)
 
 lint: $(TEST_STAMP)
 	@.ci/lint $(VENV)
+
+soak: $(TEST_STAMP)
+	@.ci/system-packages
+	$(BIN)/python -m tests.soak --runs 500
 
 bench: $(TEST_STAMP)
 	@.ci/system-packages

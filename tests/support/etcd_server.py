@@ -14,6 +14,8 @@ import gevent
 import pytest
 from gevent import subprocess
 
+from pygw.config.model import Etcd
+
 PACKAGE = "etcd-server"  # Debian's
 
 
@@ -28,17 +30,41 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def etcd_conf(*hosts: str, **changes: Any) -> Etcd:
+    """Settings for those endpoints."""
+    values: dict[str, Any] = {
+        "host": hosts,
+        "prefix": "/apisix",
+        "timeout": 5,
+        "watch_timeout": 50,
+        "resync_delay": 5,
+        "startup_retry": 2,
+        "user": None,
+        "password": None,
+        "cert": None,
+        "key": None,
+        "verify": True,
+        "sni": None,
+    }
+    return Etcd(**{**values, **changes})
+
+
 class EtcdServer:
     """One etcd process; `url` is its client URL. It can be killed and started again."""
 
-    def __init__(self, directory: Path, tls: tuple[Path, Path] | None = None) -> None:
+    def __init__(
+        self, directory: Path, tls: tuple[Path, Path] | None = None, name: str = "default"
+    ) -> None:
         self._binary = shutil.which("etcd") or pytest.skip(f"needs Debian's {PACKAGE}")
         self._client, self._peer = free_ports(2)
         self._directory, self._tls = directory, tls
         self._process: Any = None
+        self._name = name
+        self._members = self.member = f"{name}=http://127.0.0.1:{self._peer}"
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._client}"
 
-    def start(self) -> "EtcdServer":
+    def start(self, *, wait: bool = True) -> "EtcdServer":
+        """Start it, and wait until it answers."""
         peer = f"http://127.0.0.1:{self._peer}"
         self._process = subprocess.Popen(
             [
@@ -48,17 +74,48 @@ class EtcdServer:
                 f"--advertise-client-urls={self.url}",
                 f"--listen-peer-urls={peer}",
                 f"--initial-advertise-peer-urls={peer}",
-                f"--initial-cluster=default={peer}",
+                f"--name={self._name}",
+                f"--initial-cluster={self._members}",
+                "--heartbeat-interval=50",
+                "--election-timeout=500",
                 *self._tls_options(),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        if wait:
+            self.until_healthy()
+        return self
+
+    def until_healthy(self) -> None:
+        """Wait until it answers."""
         with gevent.Timeout(20):
             while not self._healthy():
                 assert self._process.poll() is None, "etcd ended at its start"
                 gevent.sleep(0.02)
-        return self
+
+    @property
+    def port(self) -> int:
+        return self._client
+
+    def join(self, members: list["EtcdServer"]) -> None:
+        """Have its first start make a cluster of these."""
+        self._members = ",".join(each.member for each in members)
+
+    def restore(self, snapshot: Path) -> None:
+        """Kill it, and start it with what `ctl("snapshot", "save", …)` has saved."""
+        self.kill()
+        self.wipe()
+        self.ctl(
+            "snapshot",
+            "restore",
+            str(snapshot),
+            f"--data-dir={self._directory}",
+            f"--name={self._name}",
+            f"--initial-cluster={self._members}",
+            f"--initial-advertise-peer-urls={self._members.partition('=')[2]}",
+        )
+        self.start()
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""

@@ -5,31 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.etcd_server import EtcdServer, running
+from support.etcd_server import EtcdServer, etcd_conf, running
 
 from pygw.config.embedded import EmbeddedStore
 from pygw.config.etcd import EtcdStore
-from pygw.config.model import Etcd
 from pygw.config.store import Store
-
-
-def etcd_conf(*hosts: str, **changes: Any) -> Etcd:
-    """Settings for those endpoints."""
-    values: dict[str, Any] = {
-        "host": hosts,
-        "prefix": "/apisix",
-        "timeout": 5,
-        "watch_timeout": 50,
-        "resync_delay": 5,
-        "startup_retry": 2,
-        "user": None,
-        "password": None,
-        "cert": None,
-        "key": None,
-        "verify": True,
-        "sni": None,
-    }
-    return Etcd(**{**values, **changes})
 
 
 @pytest.fixture
