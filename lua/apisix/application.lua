@@ -49,4 +49,4 @@ function _M.exit_worker()
     return apisix.http_exit_worker()
 end
 
-return require("apisix.http.metrics_server").beside(_M)
+return require("apisix.http.sites").beside(_M)

@@ -98,6 +98,13 @@ local function start_exporter()
     end
 end
 
+-- Whichever worker the Control API asks, all of them are told.
+local function start_control()
+    if core.table.try_read_attr(core.config.local_conf(), "apisix", "enable_control") then
+        require("apisix.control.reload").init_worker()
+    end
+end
+
 function _M.http_init_worker()
     seed_random()
     core.lrucache.init_worker()
@@ -120,6 +127,7 @@ function _M.http_init_worker()
     access.init_worker()
     response.init_worker()
     start_exporter()
+    start_control()
     if core.config.started then
         core.config.started()
     end

@@ -20,7 +20,13 @@ from pygw.paths import PLUGINS_DIR
 # As APISIX has them in nginx.conf: the cache of TLS sessions that all workers share, how long one
 # may be resumed, how deep the chains of those may be whom the gateway speaks to.
 _SESSIONS, _SESSION_TIMEOUT, _VERIFY_DEPTH = "SSL:20m", 600, 5
-_METRICS_PORT = 9091
+_LOCAL = "127.0.0.1"
+_METRICS_PORT, _CONTROL_PORT, _STATUS_PORT = 9091, 9090, 7085
+_SITES = {
+    "metrics": ("plugin_attr", "prometheus", "export_addr"),
+    "control": ("apisix", "control"),
+    "status": ("apisix", "status"),
+}
 # Who loads it has every gateway write to the store, so one has to ask for it, as in APISIX.
 _UNASKED = {"server-info"}
 _SYSTEM_TRUST = (
@@ -113,11 +119,12 @@ def _listen(tree: _Tree) -> tuple[Listen, ...]:
     found = _addresses(tree, "apisix.node_listen", tls=False)
     if tree.get("apisix.ssl.enable", False):
         found += _addresses(tree, "apisix.ssl.listen", tls=True)
-    found += _metrics(tree)
+    chosen = any(not address.port for address in found)
+    found += [*_metrics(tree), *_control(tree, chosen), *_status(tree)]
     for i, address in enumerate(found):
         if address.port and str(address) in map(str, found[:i]):
-            key = ("apisix", "ssl", "listen") if address.tls else ("apisix", "node_listen")
-            key = ("plugin_attr", "prometheus", "export_addr") if address.site else key
+            key: KeyPath = ("apisix", "ssl", "listen") if address.tls else ("apisix", "node_listen")
+            key = _SITES.get(address.site, key)
             raise tree.document.error(key, f"{address} is given twice")
     return tuple(found)
 
@@ -130,9 +137,28 @@ def _metrics(tree: _Tree) -> list[Listen]:
         return []
     if "prometheus" not in tree.get("plugins", []):
         return []
-    address = address or {}
-    ip, port = address.get("ip", "127.0.0.1"), address.get("port", _METRICS_PORT)
-    return [Listen(ip.strip("[]"), port, site="metrics")]
+    return [_site("metrics", address or {}, _METRICS_PORT)]
+
+
+def _control(tree: _Tree, chosen: bool) -> list[Listen]:
+    """The Control API's address. `chosen`: the kernel chooses a port of the gateway's own.
+
+    Such a gateway is one of many on its machine, so the default port is not its to take.
+    """
+    address = tree.get("apisix.control")
+    if not tree.get("apisix.enable_control", False) or (address is None and chosen):
+        return []
+    return [_site("control", address or {}, _CONTROL_PORT)]
+
+
+def _status(tree: _Tree) -> list[Listen]:
+    """The address of the status, where config.yaml asks for one."""
+    address = tree.get("apisix.status")
+    return [] if address is None else [_site("status", address, _STATUS_PORT)]
+
+
+def _site(site: str, address: dict[str, Any], port: int) -> Listen:
+    return Listen(address.get("ip", _LOCAL).strip("[]"), address.get("port", port), site=site)
 
 
 def _addresses(tree: _Tree, key: str, tls: bool) -> list[Listen]:

@@ -16,7 +16,7 @@ from typing import Any
 class Listen:
     """One address to listen on; port 0 lets the kernel choose. tls: HTTPS is spoken there.
 
-    site: what answers there, "" (the gateway's routes) or "metrics".
+    site: what answers there, "" (the gateway's routes), "metrics", "control" or "status".
     """
 
     ip: str

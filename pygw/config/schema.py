@@ -80,10 +80,15 @@ _CACHE_ZONE = Table(
 )
 
 
+_CONTROL_ROUTERS = ("radixtree_uri", "radixtree_uri_with_parameter")
+
 APISIX = Table(
     {
         "node_listen": _listen,
         "enable_admin": c.boolean,
+        "enable_control": c.boolean,
+        "control": Table({"ip": c.ip, "port": c.port, "router": one_of(*_CONTROL_ROUTERS)}),
+        "status": Table({"ip": c.ip, "port": c.port}),
         "enable_debug": c.boolean,
         "enable_dev_mode": c.boolean,
         "enable_ipv6": c.boolean,

@@ -18,6 +18,11 @@ Slot = tuple[Kind, int]
 AGENT_ID = -1
 
 
+# What is said of the listeners of each kind, before the Admin API and after it.
+_SAID = {"plain": "listening", "tls": "over TLS", "metrics": "metrics"}
+_SAID_LAST = {"control": "control", "status": "status"}
+
+
 class Generation:
     """Settings, the slots that they ask for, and who fills each.
 
@@ -115,15 +120,22 @@ class Generation:
         def kind(address: Listen) -> str:
             return address.site or ("tls" if address.tls else "plain")
 
-        plain, tls, metrics = (
-            " ".join(str(bound("worker", each)) for each in settings.listen if kind(each) == wanted)
-            for wanted in ("plain", "tls", "metrics")
-        )
-        parts = [f"listening on {plain}", *([f"over TLS on {tls}"] if tls else [])]
-        parts += [f"metrics on {metrics}"] if metrics else []
+        served: dict[str, list[str]] = {}
+        for each in settings.listen:
+            served.setdefault(kind(each), []).append(str(bound("worker", each)))
+
+        def say(words: dict[str, str]) -> list[str]:
+            return [
+                f"{word} on {' '.join(served[each])}"
+                for each, word in words.items()
+                if each in served
+            ]
+
+        parts = say(_SAID)
         if self.has_admin:
             key = f" (key in {self.key_file})" if self.key_file else ""
             parts.append(f"admin {bound('admin', settings.admin.listen)}{key}")
+        parts += say(_SAID_LAST)
         parts.append(f"{settings.workers} worker{'s' if settings.workers > 1 else ''}")
         parts.append(f"application {self.app}" if self.app else _store(settings))
         return ", ".join(parts)

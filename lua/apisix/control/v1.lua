@@ -1,47 +1,34 @@
--- Owns what the control API tells of health checks: each item with some, its nodes and their state. Serving it over
--- HTTP is another's. Mirrors these functions of apisix.control.v1.
-local core = require "apisix.core"
-local healthcheck = require "resty.healthcheck"
-local manager = require "apisix.healthcheck_manager"
-local router = require "apisix.router"
-local service = require "apisix.http.service"
-local upstream = require "apisix.upstream"
+-- Owns the table of contents of the Control API's own paths, below /v1. What they do stands in the files beside this
+-- one. Mirrors apisix.control.v1.
+local dump = require "apisix.control.dump"
+local health = require "apisix.control.health"
+local reload = require "apisix.control.reload"
+local settled = require "apisix.control.settled"
 
-local ipairs = ipairs
+local collectgarbage = collectgarbage
 
-local DICT_NAME = "upstream-healthcheck"
-
--- In the order in which they are told. Each returns an array of items.
-local sources = { router.http_routes, service.services, upstream.upstreams }
-
-local _M = {}
-
-local function checks_of(value)
-    return value.checks or value.upstream and value.upstream.checks
+local function collect()
+    collectgarbage()
+    return 200
 end
 
-local function describe(item, checks)
-    local nodes = healthcheck.get_target_list(manager.get_healthchecker_name(item.value), DICT_NAME)
-    return {
-        name = item.key,
-        nodes = nodes,
-        type = checks.active and checks.active.type or checks.passive and checks.passive.type,
-    }
-end
+local GET = { "GET" }
 
--- What others (prometheus) ask for: an array of {name (the item's key), type, nodes}, these as
--- resty.healthcheck's get_target_list tells them.
-function _M.get_health_checkers()
-    local infos = {}
-    for _, source in ipairs(sources) do
-        for _, item in core.config_util.iterate_values(source() or {}) do
-            local checks = checks_of(item.value)
-            if checks then
-                infos[#infos + 1] = describe(item, checks)
-            end
-        end
-    end
-    return infos
-end
-
-return _M
+return {
+    { methods = GET, uris = { "/schema" }, handler = dump.schema },
+    { methods = GET, uris = { "/healthcheck" }, handler = health.show_all },
+    { methods = GET, uris = { "/healthcheck/*" }, handler = health.show_one },
+    { methods = { "POST" }, uris = { "/gc" }, handler = collect },
+    { methods = GET, uris = { "/routes" }, handler = dump.routes },
+    { methods = GET, uris = { "/route/*" }, handler = dump.route },
+    { methods = GET, uris = { "/services" }, handler = dump.services },
+    { methods = GET, uris = { "/service/*" }, handler = dump.service },
+    { methods = GET, uris = { "/upstreams" }, handler = dump.upstreams },
+    { methods = GET, uris = { "/upstream/*" }, handler = dump.upstream },
+    { methods = GET, uris = { "/plugin_metadatas" }, handler = dump.metadatas },
+    { methods = GET, uris = { "/plugin_metadata/*" }, handler = dump.metadata },
+    { methods = { "PUT" }, uris = { "/plugins/reload" }, handler = reload.answer },
+    { methods = GET, uris = { "/config/settled" }, handler = settled.answer },
+    get_health_checkers = health.list,
+    reload_event = reload.EVENT,
+}

@@ -64,16 +64,43 @@ def test_the_defaults_pass_their_own_checks(given: Any) -> None:
     ],
 )
 def test_node_listen_takes_apisix_forms(given: Any, value: str, expected: list[Listen]) -> None:
-    settings = given(f"apisix: {{enable_ipv6: false, node_listen: {value}}}")
+    settings = given(f"apisix: {{enable_ipv6: false, enable_control: false, node_listen: {value}}}")
     assert list(settings.listen) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("node_listen: 81", [("control", "127.0.0.1:9090")]),
+        ("node_listen: 0", []),
+        ("node_listen: 0, control: {}", [("control", "127.0.0.1:9090")]),
+        ("node_listen: 81, control: {ip: '::1', port: 5}", [("control", "[::1]:5")]),
+        (
+            "node_listen: 81, enable_control: false, control: {}, status: {}",
+            [("status", "127.0.0.1:7085")],
+        ),
+    ],
+)
+def test_control_and_status_have_addresses(
+    given: Any, text: str, expected: list[tuple[str, str]]
+) -> None:
+    listen = given(f"apisix: {{enable_ipv6: false, {text}}}").listen
+    assert [(each.site, str(each)) for each in listen if each.site] == expected
+
+
+def test_an_address_that_two_ask_for_is_refused(refused: Any) -> None:
+    message = refused("apisix: {node_listen: 81, status: {port: 9090}}")
+    assert "apisix.status: 127.0.0.1:9090 is given twice" in message
 
 
 def test_https_is_served_where_it_is_enabled(given: Any) -> None:
     ssl = "listen: [{ip: 127.0.0.1, port: 443}], ssl_cert: a.pem, ssl_cert_key: /k/a.key"
-    off = given(f"apisix: {{enable_ipv6: false, ssl: {{{ssl}}}}}")
+    off = given(f"apisix: {{enable_ipv6: false, enable_control: false, ssl: {{{ssl}}}}}")
     assert [address.tls for address in off.listen] == [False]
     assert "ssl:SSL" not in off.shared_dicts
-    settings = given(f"apisix: {{enable_ipv6: false, ssl: {{enable: true, {ssl}}}}}")
+    settings = given(
+        f"apisix: {{enable_ipv6: false, enable_control: false, ssl: {{enable: true, {ssl}}}}}"
+    )
     assert settings.listen == (Listen("0.0.0.0", 9080), Listen("127.0.0.1", 443, tls=True))
     assert settings.tls.ssl_certificate == str(settings.base / "a.pem")
     assert settings.tls.ssl_certificate_key == "/k/a.key"
@@ -87,7 +114,7 @@ def test_whom_to_trust_may_be_a_file(given: Any) -> None:
 
 @pytest.mark.skipif(not _has_ipv6(), reason="this kernel has no IPv6")
 def test_an_address_without_ip_also_listens_on_ipv6(given: Any) -> None:
-    settings = given("apisix: {node_listen: 81}")
+    settings = given("apisix: {node_listen: 81, enable_control: false}")
     assert settings.listen == (Listen("0.0.0.0", 81), Listen("::", 81))
 
 
@@ -194,7 +221,7 @@ def test_overrides_win_over_the_file(given: Any) -> None:
         ("apisix", "node_listen"): [{"ip": "127.0.0.1", "port": 1}],
         ("nginx_config", "worker_processes"): 3,
     }
-    settings = given("apisix: {node_listen: 81}\nnginx_config:\n", overrides)
+    settings = given("apisix: {node_listen: 81, enable_control: false}\nnginx_config:\n", overrides)
     assert settings.listen == (Listen("127.0.0.1", 1),)
     assert settings.workers == 3
 

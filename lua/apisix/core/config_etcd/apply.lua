@@ -3,6 +3,7 @@
 --
 -- An item whose new data is invalid keeps its old data; nothing that a checker or filter does can
 -- lose another item's change.
+local applied = require "apisix.core.config_etcd.applied"
 local config_util = require "apisix.core.config_util"
 local log = require "apisix.core.log"
 local notify = require "apisix.core.config_etcd.notify"
@@ -147,6 +148,7 @@ function _M.full(self, nodes, index, history)
         self.conf_version = self.conf_version + 1
     end
     self.need_reload = false
+    applied.note(self)
 end
 
 local function close_holes(self)
@@ -201,6 +203,7 @@ function _M.events(self, nodes)
             self.conf_version = self.conf_version + 1
         end
     end
+    applied.note(self)
 end
 
 return _M
