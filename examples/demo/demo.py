@@ -1,7 +1,7 @@
 """Starts the demo: an upstream, the gateway, and two routes put in through the Admin API.
 
-`make run` runs it; ^C stops it. GATEWAY_PORT, ADMIN_PORT and UPSTREAM_PORT in the environment name
-other ports than 9080, 9180 and 1980.
+`make run` runs it; ^C stops it. GATEWAY_PORT, ADMIN_PORT, CONTROL_PORT and UPSTREAM_PORT in the
+environment name other ports than 9080, 9180, 9090 and 1980.
 """
 
 from __future__ import annotations

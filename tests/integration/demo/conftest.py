@@ -16,7 +16,8 @@ import pytest
 
 PATIENCE = 60.0  # seconds before a test gives up on an event
 ROOT = Path(__file__).resolve().parents[3]
-PORTS = {"GATEWAY_PORT": "9080", "ADMIN_PORT": "9180", "UPSTREAM_PORT": "1980"}
+PORTS = {"GATEWAY_PORT": "9080", "ADMIN_PORT": "9180"}
+PORTS |= {"CONTROL_PORT": "9090", "UPSTREAM_PORT": "1980"}
 LAST_LINE = "Stop with ^C.\n"
 
 

@@ -39,7 +39,8 @@ def until(true: Callable[[], bool]) -> None:
 
 def test_it_says_where_it_listens_and_keeps_its_store(demo: Any) -> None:
     first, _, _ = demo.said.partition("\n")
-    where = demo.with_its_ports("listening on 127.0.0.1:9080, admin 127.0.0.1:9180, 1 worker")
+    where = "listening on 127.0.0.1:9080, admin 127.0.0.1:9180, control on 127.0.0.1:9090, 1 worker"
+    where = demo.with_its_ports(where)
     assert re.fullmatch(
         rf"pygw \S+: {where}, store embedded \(/\S+/examples/demo/run/store.db\)", first
     )
@@ -57,7 +58,7 @@ def test_interrupted_it_stops_without_a_word_and_starts_again(run_demo: Any, pas
         assert "installing" not in demo.said
 
 
-@pytest.mark.parametrize("name", ["GATEWAY_PORT", "ADMIN_PORT", "UPSTREAM_PORT"])
+@pytest.mark.parametrize("name", ["GATEWAY_PORT", "ADMIN_PORT", "CONTROL_PORT", "UPSTREAM_PORT"])
 def test_a_taken_port_ends_it_with_a_message(run_demo: Any, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -27,6 +27,7 @@ ROOT = EXAMPLES.parent
 SERVERS = ("pygw run", "python ../demo_upstream.py", "etcd ")
 PORTS = {
     "GATEWAY_PORT": "9080",
+    "CONTROL_PORT": "9090",
     "UPSTREAM_PORT": "1980",
     "STORE_PORT": "2379",
     "STORE_PEER_PORT": "2380",

@@ -178,8 +178,9 @@ def test_an_init_that_fails_leaves_the_old_one(shop: Workshop, serve: Any) -> No
     shop.write("greeting", 'return 200, "two"', head='function _M.init() error("not today") end')
     shop.until_logged("plugin [greeting] is not reloaded, the old code goes on: failed to init")
     assert "not today" in shop.gateway.log
-    assert shop.gateway.log.count("old begins") == 2
-    assert shop.gateway.log.count("old ends") == 1
+    ends = shop.gateway.log.count("old ends")  # twice, if the file was noticed twice
+    assert ends
+    assert shop.gateway.log.count("old begins") == 1 + ends
     assert shop.says(path) == "one"
 
 

@@ -52,14 +52,18 @@ def test_a_bad_number_of_workers_is_refused(count: str) -> None:
 
 def test_the_configuration_of_the_current_directory_is_the_default(directory: Path) -> None:
     assert settings_from(None).source == "built-in defaults"
-    (directory / "config.yaml").write_text("apisix: {node_listen: 81, enable_ipv6: false}")
+    (directory / "config.yaml").write_text(
+        "apisix: {node_listen: 81, enable_ipv6: false, enable_control: false}"
+    )
     assert settings_from(None).listen == (Listen("0.0.0.0", 81),)
     (directory / "other.yaml").write_text("apisix: {node_listen: 82, enable_ipv6: false}")
     assert settings_from(Path("other.yaml")).listen == (Listen("0.0.0.0", 82),)
 
 
 def test_options_win_over_the_file(directory: Path) -> None:
-    (directory / "config.yaml").write_text("nginx_config: {worker_processes: 4}")
+    (directory / "config.yaml").write_text(
+        "apisix: {enable_control: false}\nnginx_config: {worker_processes: 4}"
+    )
     settings = settings_from(None, [{"ip": "::1", "port": 1}], 2)
     assert (settings.listen, settings.workers) == ((Listen("::1", 1),), 2)
 
