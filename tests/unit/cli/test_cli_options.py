@@ -51,12 +51,11 @@ def test_a_bad_number_of_workers_is_refused(count: str) -> None:
 
 
 def test_the_configuration_of_the_current_directory_is_the_default(directory: Path) -> None:
+    one_address = "apisix: {node_listen: %d, enable_ipv6: false, enable_control: false}"
     assert settings_from(None).source == "built-in defaults"
-    (directory / "config.yaml").write_text(
-        "apisix: {node_listen: 81, enable_ipv6: false, enable_control: false}"
-    )
+    (directory / "config.yaml").write_text(one_address % 81)
     assert settings_from(None).listen == (Listen("0.0.0.0", 81),)
-    (directory / "other.yaml").write_text("apisix: {node_listen: 82, enable_ipv6: false}")
+    (directory / "other.yaml").write_text(one_address % 82)
     assert settings_from(Path("other.yaml")).listen == (Listen("0.0.0.0", 82),)
 
 
