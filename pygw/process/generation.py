@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pygw.config.model import Listen, Settings
 from pygw.process.adminkey import key_file, with_key
@@ -16,7 +17,6 @@ from pygw.process.regions import Regions
 
 Slot = tuple[Kind, int]
 AGENT_ID = -1
-
 
 # What is said of the listeners of each kind, before the Admin API and after it.
 _SAID = {"plain": "listening", "tls": "over TLS", "metrics": "metrics"}
@@ -41,7 +41,8 @@ class Generation:
         self.number, self.app = number, app
         admin_used = app is None and settings.admin.enabled
         self.key_file = key_file(settings) if admin_used else None
-        self.settings = settings = with_key(settings) if admin_used else settings
+        settings = with_key(settings) if admin_used else settings
+        self.settings = settings = settings if app is None else _of_an_application(settings)
         self.children: dict[Slot, Child] = {}
         self.failures: dict[Slot, int] = {}
         self._listeners, self._regions, self._kinds = listeners, regions, kinds
@@ -147,3 +148,8 @@ def _store(settings: Settings) -> str:
     if settings.provider == "yaml":
         return f"store {settings.yaml_path}"
     return f"store embedded ({settings.embedded_path})"
+
+
+def _of_an_application(settings: Settings) -> Settings:
+    """An application stands in the gateway's place, so nothing answers at the gateway's sites."""
+    return replace(settings, listen=tuple(each for each in settings.listen if not each.site))

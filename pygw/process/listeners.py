@@ -45,7 +45,8 @@ class Listeners:
         except OSError as error:
             self._close(made)
             reason = os.strerror(error.errno) if error.errno else str(error)
-            raise ListenError(f"cannot listen on {address}: {reason}") from None
+            site = f" ({address.site})" if address.site else ""
+            raise ListenError(f"cannot listen on {address}{site}: {reason}") from None
 
     def retain(self, wanted: Iterable[Key]) -> None:
         """Close every socket that is not wanted."""

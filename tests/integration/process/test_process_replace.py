@@ -154,6 +154,15 @@ def test_a_port_that_is_taken_is_one_message(start: Any) -> None:
     assert gateway.log.everything() == said
 
 
+def test_a_control_port_that_is_taken_is_named(start: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        gateway = start(f"apisix: {{control: {{port: {port}}}}}", app=None)
+        assert gateway.ended() == 1
+    said = f"pygw: cannot listen on 127.0.0.1:{port} (control): Address already in use\n"
+    assert said in gateway.log.everything()
+
+
 def test_a_second_gateway_is_not_let_onto_the_port_of_the_first(start: Any, tmp_path: Path) -> None:
     first = start(ONE_WORKER).started()
     (tmp_path / "other").mkdir()
