@@ -58,14 +58,16 @@ class History:
     def _goes_on(self, read: Read, key: bytes) -> bool:
         if not self.known:
             return True
+        # More may be seen while the store is asked, and that would be compared with older answers.
+        revision, witnesses = self._revision, tuple(self._witnesses)
         header = read(key, 0).header
         if self._cluster and header.cluster_id != self._cluster:
             return False
-        if header.raft_term < self._term or header.revision < self._revision:
+        if header.raft_term < self._term or header.revision < revision:
             return False
-        if not self._witnesses:
+        if not witnesses:
             return _is_void(*self._void, read)
-        verdicts = {_stands(witness, read) for witness in self._witnesses}
+        verdicts = {_stands(witness, read) for witness in witnesses}
         return True in verdicts and False not in verdicts
 
 
