@@ -3,11 +3,13 @@
 local etcd = require "apisix.core.etcd"
 local log = require "apisix.core.log"
 
+local byte = string.byte
 local ipairs = ipairs
 local ngx_time = ngx.time
 local str_find = string.find
-local str_match = string.match
 local str_sub = string.sub
+
+local SLASH = byte("/")
 
 local _M = {
     from_snapshot = false, -- whether it was read from the snapshot, because the store did not answer
@@ -16,19 +18,22 @@ local _M = {
 local loaded -- directory -> {node = … or nil, nodes = {…}}, revision; nil when nothing is preloaded
 local index, history, loaded_at
 
+-- Compiled by the JIT, as patterns would not be: there may be 100,000 keys.
 local function group(kvs, prefix)
-    local groups = {}
+    local groups, size = {}, #prefix
     for _, kv in ipairs(kvs or {}) do
-        local directory, rest = str_match(str_sub(kv.key, #prefix + 1), "^(/[^/]+)(.*)$")
-        if directory and str_sub(kv.key, 1, #prefix) == prefix then
+        local key = kv.key
+        local slash = str_find(key, "/", size + 2, true)
+        local directory = str_sub(key, size + 1, slash and slash - 1)
+        if #directory > 1 and byte(key, size + 1) == SLASH and str_sub(key, 1, size) == prefix then
             local found = groups[directory]
             if not found then
                 found = { nodes = {} }
                 groups[directory] = found
             end
-            if rest == "" then
+            if not slash then
                 found.node = etcd.kvs_to_node(kv)
-            elseif str_sub(rest, -1) ~= "/" then
+            elseif byte(key, -1) ~= SLASH then
                 found.nodes[#found.nodes + 1] = etcd.kvs_to_node(kv)
             end
         end
