@@ -15,6 +15,7 @@ local shdict = require "ngx.shdict"
 local streams = require "server.stream"
 local task = require "server.task"
 
+local collectgarbage = collectgarbage
 local traceback = debug.traceback
 local tostring = tostring
 
@@ -54,6 +55,7 @@ local function boot(config)
         servers.build(app, #config.listeners)
     end
     phases.global = "init"
+    collectgarbage("stop") -- nearly all that a start makes is kept: with 100,000 routes, a quarter of its time
     if app.init then
         app.init()
     end
@@ -62,6 +64,7 @@ local function boot(config)
     if app.init_worker then
         app.init_worker()
     end
+    collectgarbage("restart")
     for number, listener in ipairs(config.listeners) do
         connection.listen(listener, servers.site(number))
     end
