@@ -1,9 +1,9 @@
 -- Owns /upstreams and the choice of the upstream of a request. Mirrors apisix.upstream.
 local core = require "apisix.core"
+local certificate = require "apisix.upstream.certificate"
 local discovery = require "apisix.upstream.discovered"
 local healthcheck_manager = require "apisix.healthcheck_manager"
 local nodes = require "apisix.upstream.nodes"
-local ssl = require "apisix.ssl"
 
 local byte = string.byte
 local error = error
@@ -70,26 +70,6 @@ local function refuse_scheme(api_ctx)
     end
 end
 
--- Have the request show the upstream's client certificate. Returns nothing, or a status and the reason.
-local function set_client_certificate(up_conf)
-    local tls = up_conf.tls
-    if not tls or not (tls.client_cert or tls.client_cert_id) then
-        return nil
-    elseif not tls.client_cert or not tls.client_key then
-        return UNAVAILABLE, "the upstream's client certificate is not supported: only client_cert and client_key are"
-    end
-    local chain, err = ssl.fetch_cert(nil, tls.client_cert)
-    if not chain then
-        return UNAVAILABLE, "failed to parse the upstream's client_cert: " .. err
-    end
-    local key
-    key, err = ssl.fetch_pkey(nil, tls.client_key)
-    if not key then
-        return UNAVAILABLE, "failed to parse the upstream's client_key: " .. err
-    end
-    require("resty.apisix.upstream").set_cert_and_key(chain, key)
-end
-
 -- Settle the upstream of a request: ctx.matched_upstream, unless a plugin has called set().
 -- Returns nothing, or a status and the reason.
 function _M.set_by_route(_, api_ctx)
@@ -120,8 +100,8 @@ function _M.set_by_route(_, api_ctx)
     if up_conf.checks then
         api_ctx.up_checker = healthcheck_manager.fetch_checker(up_conf.resource_key, up_conf.balancer_version, up_conf)
     end
-    if api_ctx.upstream_scheme == "https" then
-        return set_client_certificate(up_conf)
+    if up_conf.tls then
+        return certificate.set(api_ctx, up_conf.tls, api_ctx.upstream_scheme == "https")
     end
 end
 

@@ -59,7 +59,11 @@ def gateway(
     def route(uri: str, node: str, **more: Any) -> dict[str, Any]:
         return {"uri": uri, "upstream": {"type": "roundrobin", "nodes": {node: 1}, **more}}
 
+    def named(uri: str, node: str, certificate: str) -> dict[str, Any]:
+        return route(uri, node, scheme="https", tls={"client_cert_id": certificate})
+
     shown = {"client_cert": client.pem, "client_key": client.key_pem}
+    pair = {"cert": client.pem, "key": client.key_pem}
     return module_start(
         {
             "routes/https": route("/https", secure.node, scheme="https"),
@@ -74,12 +78,16 @@ def gateway(
             "routes/plain": route("/plain", upstreams[0].node, scheme="https"),
             "routes/client": route("/client", strict.node, scheme="https", tls=shown),
             "routes/stranger": route("/stranger", strict.node, scheme="https"),
-            "routes/id": route("/id", secure.node, scheme="https", tls={"client_cert_id": "1"}),
+            "ssls/client": {"type": "client", "cert": client.pem, "key": client.key_pem},
+            "ssls/other": {**pair, "sni": "other.test"},
+            "routes/id": named("/id", strict.node, "client"),
+            "routes/none": named("/none", strict.node, "none"),
+            "routes/other": named("/other", strict.node, "other"),
         }
     )
 
 
-@pytest.mark.parametrize("path", ["/https", "/plugin", "/client"])
+@pytest.mark.parametrize("path", ["/https", "/plugin", "/client", "/id"])
 def test_an_https_upstream_answers(gateway: Any, path: str) -> None:
     assert gateway.ask(path).json["path"] == path
 
@@ -102,6 +110,21 @@ def test_an_upstream_without_tls_fails(gateway: Any) -> None:
     assert "while SSL handshaking to upstream" in gateway.log()
 
 
-def test_what_is_not_supported_is_refused(gateway: Any) -> None:
-    assert gateway.ask("/id").status == 503
-    assert "only client_cert and client_key are" in gateway.log()
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("/none", "ssl id [none] not exits"), ("/other", "ssl type should be 'client'")],
+)
+def test_a_certificate_that_is_none_of_clients(gateway: Any, path: str, reason: str) -> None:
+    assert gateway.ask(path).status == 502
+    assert f"failed to get ssl cert: {reason}" in gateway.log()
+
+
+def test_a_client_certificate_may_be_changed_where_it_is_kept(
+    gateway: Any, authority: Authority, client: Certificate
+) -> None:
+    assert gateway.ask("/id").status == 200
+    stranger = Authority(authority.path.parent / "stranger").issue("client.test")
+    gateway.put("ssls/client", {"type": "client", "cert": stranger.pem, "key": stranger.key_pem})
+    gateway.until(lambda: gateway.ask("/id").status == 502)
+    gateway.put("ssls/client", {"type": "client", "cert": client.pem, "key": client.key_pem})
+    gateway.until(lambda: gateway.ask("/id").status == 200)

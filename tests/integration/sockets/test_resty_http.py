@@ -81,8 +81,9 @@ def test_an_iterator_may_write_chunks_itself_and_fail(connected: Run) -> None:
         head = conversation.request().lower()
         assert b"transfer-encoding: chunked" in head
         assert b"content-length" not in head
-        assert conversation.read_until(b"0\r\n\r\n") == b"2\r\nab\r\n0\r\n\r\n"
-        conversation.send(OK)
+        if conversation.number == 1:  # the second ends with its head
+            assert conversation.read_until(b"0\r\n\r\n") == b"2\r\nab\r\n0\r\n\r\n"
+            conversation.send(OK)
 
     code = r"""
         local pieces = { "2\r\nab\r\n", "0\r\n\r\n" }
