@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,10 +121,10 @@ def test_a_certificate_that_is_none_of_clients(gateway: Any, path: str, reason: 
 
 
 def test_a_client_certificate_may_be_changed_where_it_is_kept(
-    gateway: Any, authority: Authority, client: Certificate
+    gateway: Any, client: Certificate, tmp_path: Path
 ) -> None:
     assert gateway.ask("/id").status == 200
-    stranger = Authority(authority.path.parent / "stranger").issue("client.test")
+    stranger = Authority(tmp_path).issue("client.test")
     gateway.put("ssls/client", {"type": "client", "cert": stranger.pem, "key": stranger.key_pem})
     gateway.until(lambda: gateway.ask("/id").status == 502)
     gateway.put("ssls/client", {"type": "client", "cert": client.pem, "key": client.key_pem})
