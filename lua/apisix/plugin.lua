@@ -147,6 +147,9 @@ local function watch_plugins()
         item_schema = core.schema.plugins,
         single_item = true,
         filter = function(item)
+            if began then
+                reload.run() -- the order to reload is for new code too
+            end
             if began or not administered then
                 _M.load(item)
             end

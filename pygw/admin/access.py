@@ -6,10 +6,13 @@ Must never log or show a key.
 from __future__ import annotations
 
 import hmac
+import logging
 from ipaddress import ip_address, ip_network
 
 from pygw.admin.refusal import Refusal
 from pygw.config.model import Admin
+
+log = logging.getLogger(__name__)
 
 _VIEWER_METHODS = ("GET",)
 
@@ -49,4 +52,5 @@ class Access:
 
 
 def _unauthorized(reason: str) -> Refusal:
+    log.warning("failed to check token: %s", reason)
     return Refusal(401, "failed to check token", description=reason)

@@ -17,6 +17,7 @@ from pygw.admin.handlers import NO_BODY, Handlers
 from pygw.admin.messages import Answer, Request, decode, read_body
 from pygw.admin.records import Records
 from pygw.admin.refusal import Refusal
+from pygw.admin.reloading import Reloading
 from pygw.admin.secrecy import Secrecy
 from pygw.admin.standalone import Standalone
 from pygw.config.model import Settings
@@ -39,11 +40,13 @@ class Api:
         mode = (settings.merged.get("apisix") or {}).get("proxy_mode", "http")
         self._has_stream = mode in ("stream", "http&stream")
         self._handlers: Handlers | None = None
+        self._reloading: Reloading | None = None
         self._standalone = None if store else Standalone(settings, checker)
         if store:
             secrecy = Secrecy(checker)
             records = Records(store, settings.etcd.prefix, secrecy)
             self._handlers = Handlers(records, checker, secrecy)
+            self._reloading = Reloading(settings, records, checker)
         self._methods: dict[str, Callable[..., tuple[int, Any]]] = {}
         if self._handlers:
             self._methods = {
@@ -89,6 +92,8 @@ class Api:
             return whole.validate(request, self._checker)
         if segments == ["configs"] and self._standalone:
             return self._standalone.answer(request)
+        if segments == ["plugins", "reload"] and self._reloading:
+            return Answer(200, self._reloading.answer(request.method))
         if segments == ["openapi.json"] and request.method == "GET":
             return Answer(200, openapi.describe(self._checker, has_store=bool(self._handlers)))
         describe = {"schema": self._catalogue.schema, "plugins": self._catalogue.plugins}

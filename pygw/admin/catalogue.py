@@ -35,7 +35,9 @@ class Catalogue:
         """/plugins/list, /plugins?all=true and /plugins/<name>."""
         subsystem = query.get("subsystem", "http")
         if subsystem not in ("http", "stream"):
-            raise Refusal(400, f"unsupported subsystem: {subsystem}")
+            is_list = segments == ["list"]
+            text = "invalid subsystem passed" if is_list else f"unsupported subsystem: {subsystem}"
+            raise Refusal(400, text)
         if segments == ["list"]:
             return self._checker.plugin_names() if subsystem == "http" else []
         if query.get("all") == "true":

@@ -38,12 +38,15 @@ def write(value: Any) -> bytes:
 
 
 def merge(document: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """A copy with the changes: objects merge, null removes, all else replaces (RFC 7396)."""
+    """A copy with the changes: objects merge, null removes, all else replaces.
+
+    An empty object replaces too, as with APISIX: it empties what stands there (RFC 7396 keeps it).
+    """
     merged = dict(document)
     for key, value in changes.items():
         if value is None:
             merged.pop(key, None)
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and value:
             old = merged.get(key)
             merged[key] = merge(old if isinstance(old, dict) else {}, value)
         else:

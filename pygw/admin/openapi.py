@@ -22,6 +22,7 @@ def describe(checker: Checker, *, has_store: bool) -> Json:
     plugins = checker.plugins()
     paths = parts.common_paths()
     if has_store:
+        paths["/plugins/reload"] = parts.RELOAD
         for resource in RESOURCES.values():
             paths |= _resource_paths(resource)
     else:

@@ -207,6 +207,14 @@ _CONFIGURATION: Json = {
 }
 _DIGEST: Json = {"name": "X-Digest", "in": "header", "required": True, "schema": _TEXT}
 
+RELOAD: Json = {
+    "put": {
+        "operationId": "reload_plugins",
+        "tags": ["plugins"],
+        "responses": _answers(is_200=_said("All workers are told", {"const": "done"})),
+    }
+}
+
 CONFIGS: Json = {
     "get": {
         "operationId": "get_configs",

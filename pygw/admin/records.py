@@ -118,6 +118,10 @@ class Records:
         put = Put(unless[0][0], documents.write(value), ttl)
         return self._store.transact([put], unless)[1]
 
+    def put(self, path: str, value: Any) -> None:
+        """Write a value of any kind, whatever was there."""
+        self._store.put(self.key(path).encode(), documents.write(value))
+
     def delete(self, path: str) -> bool:
         """Remove a key; returns False when it does not exist."""
         return self._store.delete(self.key(path).encode())[1] > 0

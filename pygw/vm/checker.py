@@ -133,6 +133,10 @@ class Checker:
         directories: str = self._ask("reload")
         return directories
 
+    def load_plugins(self, names: list[str]) -> None:
+        """Load these plugins in place of those that are loaded, new code and all."""
+        self._ask("load_plugins", json.dumps(names).encode())
+
     def close(self) -> None:
         """Let go of the VM's descriptors. Again is harmless."""
         self._hub.stop()

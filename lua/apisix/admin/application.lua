@@ -4,6 +4,7 @@ local bridge = require "server.bridge"
 local core = require "apisix.core"
 
 local error = error
+local ipairs = ipairs
 local ngx = ngx
 local pairs = pairs
 local require = require
@@ -48,6 +49,14 @@ local function init_worker()
     bridge.entries.reload = answering("reloading plugins", function()
         reload.run()
         return reload.directories()
+    end)
+    bridge.entries.load_plugins = answering("loading plugins", function(names)
+        local item = { value = {} }
+        for i, name in ipairs(core.json.decode(names)) do
+            item.value[i] = { name = name }
+        end
+        reload.run()
+        plugin.load(item)
     end)
     offer("describing", require "apisix.admin.describe")
     offer("encrypting or decrypting", require "apisix.admin.secrecy")
