@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ PLUGINS = (
     "response-rewrite",
     "serverless-pre-function",
 )
+# What the log says of a plugin of a checkout whose library is nowhere.
+MISSING = re.compile(r"failed to load plugin \[([^]]+)\].*?: module '([^']+)' not found")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -86,9 +89,19 @@ def start_gateway(
             base = tmp_path_factory.mktemp("gateway")
             whole = {"plugins": [*PLUGINS], "pygw": {"plugin_dirs": directories}, **config}
             whole["apisix"] = {**lua_paths(trees), **whole.get("apisix", {})}
-            return stack.enter_context(running_gateway(base, upstream, whole, clock))
+            gateway = stack.enter_context(running_gateway(base, upstream, whole, clock))
+            if plugin_source and (missing := MISSING.search(gateway.log)):
+                pytest.skip(f"{missing[1]} of the checkout needs {missing[2]}: give --lua-tree")
+            return gateway
 
         yield start
+
+
+@pytest.fixture
+def our_libraries(request: pytest.FixtureRequest, plugin_source: Path | None) -> None:
+    """For what is up to a library that a --lua-tree has, too, and which behaves otherwise there."""
+    if plugin_source and request.config.getoption("--lua-tree"):
+        pytest.skip("a library of the --lua-tree decides this, not ours")
 
 
 @pytest.fixture(scope="module")
