@@ -72,7 +72,15 @@ class Client:
 
     def ask(self) -> bytes:
         """The whole answer, head and body; it must come with a Content-Length or in chunks."""
+        self.send()
+        return self.receive()
+
+    def send(self) -> None:
+        """The first half of ask()."""
         self._socket.sendall(self._request)
+
+    def receive(self) -> bytes:
+        """The second half of ask()."""
         answer = b""
         while not _is_whole(answer):
             more = self._socket.recv(65536)

@@ -98,9 +98,11 @@ def _clients(gateway: Gateway, path: str, workers: int) -> list[Client]:
 
 
 def _until_all(clients: list[Client], text: bytes) -> None:
-    for client in clients:
-        while text not in client.ask():
-            pass
+    waiting = clients
+    while waiting:
+        for client in waiting:
+            client.send()
+        waiting = [client for client in waiting if text not in client.receive()]
 
 
 def _close(clients: list[Client]) -> None:
