@@ -36,9 +36,33 @@ local function check_upstream(conf)
     return not ok and err or nil
 end
 
+-- The first reason why a JSONPath below these conditions, post_arg.PATH, cannot be read; or nil.
+local function bad_path(node, jsonpath)
+    if type(node) ~= "table" then
+        return nil
+    end
+    local path = #node >= 3 and type(node[1]) == "string" and match(node[1], "^post_arg%.(.*)")
+    if path then
+        local _, err = jsonpath.parse("$." .. path)
+        return err
+    end
+    for _, child in ipairs(node) do
+        local err = bad_path(child, jsonpath)
+        if err then
+            return err
+        end
+    end
+    return nil
+end
+
+-- JSONPaths are read where the module for them is installed: without it no request reads one either.
 local function check_vars(vars)
     local ok, err = expr.new(vars)
-    return not ok and "failed to validate the 'vars' expression: " .. err or nil
+    if ok then
+        local found, jsonpath = pcall(require, "jsonpath")
+        err = found and bad_path(vars, jsonpath)
+    end
+    return err and "failed to validate the 'vars' expression: " .. err or nil
 end
 
 -- Run source and see that it gives a value of this type. name: of the property; what: of the value.

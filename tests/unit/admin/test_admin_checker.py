@@ -192,6 +192,23 @@ def test_what_is_wrong_is_said(
     assert fault(checker, resource, document, item_id) == words
 
 
+def test_paths_into_bodies_are_read_where_something_can_read_them(
+    settings: Settings, checker: Checker, tmp_path: Path
+) -> None:
+    conditions = ["OR", ["post_arg.a[", "==", "1"], ["uri", "==", "/"]]
+    route = {"uri": "/", "plugins": {}, "vars": conditions}
+    assert fault(checker, "routes", route, "1") is None
+    (tmp_path / "jsonpath.lua").write_text(
+        "return { parse = function(path) return nil, path .. ' is no path' end }"
+    )
+    paths = (f"{tmp_path}/?.lua", *settings.lua_paths)
+    reader = Checker(replace(settings, lua_paths=paths))
+    assert fault(reader, "routes", route, "1") == (
+        "failed to validate the 'vars' expression: $.a[ is no path"
+    )
+    reader.close()
+
+
 def test_a_plugin_that_raises_is_not_a_verdict(checker: Checker, checker_log: Path) -> None:
     route = {**ROUTE, "plugins": {"t-count": {"count": 13}}}
     with pytest.raises(CheckFailedError, match="thirteen"):
