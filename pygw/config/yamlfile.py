@@ -19,6 +19,10 @@ KeyPath = tuple[str | int, ...]
 _VARIABLE = re.compile(r"\$\{\{\s*(\w+)\s*(?::=(.*?))?\s*\}\}")
 _NUMBER = re.compile(r"[-+]?(\d+|\d*\.\d+|\d+\.\d*)([eE][-+]?\d+)?")
 _MERGE_TAG = "tag:yaml.org,2002:merge"
+_MAX_REPEATED = 500_000  # values that aliases and merges repeat; a few hundred bytes can mean 10**9
+
+
+_SCALARS = (str, int, float, bool, type(None))
 
 
 class ConfigError(Exception):
@@ -66,7 +70,34 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 scalars without its traps: no dates, no base-60 numbers (`80:80`)."""
+    """YAML 1.1 scalars without its traps: no dates, no base-60 numbers (`80:80`).
+
+    What aliases and merges repeat is counted, here and by whoever reads the nodes.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._repeated = 0
+
+    def repeat(self, node: yaml.CollectionNode) -> None:
+        """Count a node that is used once more. Raises yaml.YAMLError when it is too much."""
+        self._repeated += len(node.value) + 1
+        if self._repeated > _MAX_REPEATED:
+            raise yaml.MarkedYAMLError(
+                problem=f"aliases repeat more than {_MAX_REPEATED} values",
+                problem_mark=node.start_mark,
+            )
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put what `<<` names in its place."""
+        for key, value in node.value:
+            if key.tag == _MERGE_TAG:
+                parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                for part in parts:
+                    if isinstance(part, yaml.MappingNode):
+                        self.flatten_mapping(part)
+                        self.repeat(part)
+        super().flatten_mapping(node)
 
 
 _UNWANTED = {
@@ -123,6 +154,7 @@ class _Reader:
     def __init__(self, document: Document, loader: _Loader, env: Mapping[str, str] | None) -> None:
         self._document, self._loader, self._env = document, loader, env
         self._open: set[int] = set()
+        self._read: set[int] = set()
 
     def read(self, node: yaml.Node, path: KeyPath) -> Any:
         if path:
@@ -131,6 +163,9 @@ class _Reader:
             return self._scalar(node, path)
         if id(node) in self._open:
             raise self._document.error(path, "an alias may not contain itself")
+        if id(node) in self._read:
+            self._loader.repeat(node)
+        self._read.add(id(node))
         self._open.add(id(node))
         value: Any
         if isinstance(node, yaml.SequenceNode):
@@ -144,8 +179,10 @@ class _Reader:
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
         try:
             value = self._loader.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
             raise self._document.error(path, f"unusable value: {error}") from None
+        if not isinstance(value, _SCALARS):
+            raise self._document.error(path, f"unusable value: {node.tag} is not known here")
         if self._env is None or not isinstance(value, str) or "${{" not in value:
             return value
         text = substitute(value, self._env, lambda why: self._document.error(path, why))

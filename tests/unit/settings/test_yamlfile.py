@@ -136,3 +136,30 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"a: \xe9\n")
     with pytest.raises(ConfigError, match=r"latin\.yaml: not UTF-8 \(byte 3\)"):
         read_file(tmp_path / "latin.yaml")
+
+
+def many(item: str) -> str:
+    """Lines that mean 9 ** 12 times the item."""
+    lines = [f"a0: &a0 {item}"]
+    for i in range(1, 13):
+        nine = ",".join([f"*a{i - 1}"] * 9)
+        lines.append(f"a{i}: &a{i} " + (f"{{<<: [{nine}]}}" if ":" in item else f"[{nine}]"))
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("item", ["[x]", "{a: b}"])
+def test_aliases_cannot_fill_the_memory(item: str) -> None:
+    assert "aliases repeat more than 500000 values" in message(many(item))
+
+
+def test_aliases_and_merges_are_read() -> None:
+    text = "a: &a {x: 1}\nb: [*a, *a]\nc: {<<: *a, y: 2}\n"
+    value = {"a": {"x": 1}, "b": [{"x": 1}, {"x": 1}], "c": {"x": 1, "y": 2}}
+    assert read_text(text, "f.yaml").value == value
+
+
+@pytest.mark.parametrize(
+    "text", ["!!binary aGk=", "!!timestamp 2020-01-01", "!!timestamp x", "!!bool x", "!!int ''"]
+)
+def test_a_value_that_no_configuration_has(text: str) -> None:
+    assert message(f"a: {text}").startswith("f.yaml:1: a: unusable value: ")
