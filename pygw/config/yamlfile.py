@@ -79,7 +79,7 @@ class _Loader(yaml.SafeLoader):
         super().__init__(text)
         self._repeated = 0
 
-    def repeat(self, node: yaml.CollectionNode) -> None:
+    def repeat(self, node: yaml.Node) -> None:
         """Count a node that is used once more. Raises yaml.YAMLError when it is too much."""
         self._repeated += len(node.value) + 1
         if self._repeated > _MAX_REPEATED:
