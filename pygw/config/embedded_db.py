@@ -7,9 +7,10 @@ call; an error leaves nothing half done. Must never know of gevent.
 from __future__ import annotations
 
 import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from pygw.config.store import Delete, Event, KeyValue, Put, StoreRefused, prefix_end
@@ -56,11 +57,23 @@ class Tail(NamedTuple):
     next_expiry: float | None
 
 
+def _create(path: str) -> None:
+    """Make a new file its owner's alone: it holds secrets, and SQLite's others take its mode.
+
+    One that is there is not touched: to close it would end SQLite's locks on it. What cannot be
+    made SQLite says.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
 class Database:
     """One connection to the file; `history` is how many revisions watches can go back."""
 
     def __init__(self, path: str, history: int) -> None:
         self._history = history
+        if path != ":memory:":
+            _create(path)
         self._connection = sqlite3.connect(
             path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
         )

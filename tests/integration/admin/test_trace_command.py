@@ -6,11 +6,14 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from .conftest import PATIENCE
 
 FAIL = "return function(conf, ctx) if ctx.var.uri == '/no' then error('oh no') end end"
 EXIT = "return function(conf, ctx) if ctx.var.uri == '/exit' then ngx.exit(418) end end"
@@ -35,17 +38,20 @@ def gateway(module_start: Callable[..., Any]) -> Any:
     gateway = module_start(
         config_changes={
             "apisix": {"node_listen": [{"ip": "127.0.0.1", "port": 0}], "enable_debug": True},
+            "nginx_config": {"worker_processes": 1, "error_log": "error.log"},
             "plugins": plugins,
             "pygw": {},
         }
     )
     upstream = {"type": "roundrobin", "nodes": {f"127.0.0.1:{gateway.admin_port}": 1}}
     consumer = {"username": "jack", "plugins": {"key-auth": {"key": "k"}}}
-    assert gateway.admin("PUT", "consumers/jack", consumer).status == 201
-    assert gateway.admin("PUT", "routes/1", {**ROUTE, "upstream": upstream}).status == 201
     rule = {"plugins": {"serverless-pre-function": {"phase": "body_filter", "functions": [BODY]}}}
     assert gateway.admin("PUT", "global_rules/1", rule).status == 201
-    gateway.until("/hello/x", 404, apikey="k")
+    assert gateway.admin("PUT", "consumers/jack", consumer).status == 201
+    assert gateway.admin("PUT", "routes/1", {**ROUTE, "upstream": upstream}).status == 201
+    deadline = time.monotonic() + PATIENCE
+    while "X-C" not in gateway.get("/hello/x", apikey="k").headers:  # the rest came before
+        assert time.monotonic() < deadline
     return gateway
 
 

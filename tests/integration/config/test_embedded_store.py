@@ -248,3 +248,10 @@ def test_whoever_waits_for_a_store_that_closes_is_told(path: Path) -> None:
     gevent.joinall(readers, timeout=WAIT)
     told = [str(reader.exception) for reader in readers]
     assert told == ["the store was closed"] * len(readers)
+
+
+def test_the_file_is_its_owners_alone(path: Path, store: EmbeddedStore) -> None:
+    store.put(b"/apisix/secrets/vault/1", b"{}")
+    files = [file for file in path.parent.iterdir() if file.name.startswith("store.db")]
+    readable = {file.name for file in files if file.stat().st_mode & 0o077}
+    assert readable <= {"store.db-changed"}  # that one is always empty
