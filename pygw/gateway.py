@@ -15,6 +15,7 @@ from pygw.changes import Changes
 from pygw.config.bridge_calls import store_calls
 from pygw.config.choose import open_debug, open_snapshot, open_standalone, open_store
 from pygw.config.model import Settings
+from pygw.config.store import Store
 from pygw.config.plugin_files import PluginFiles
 from pygw.hub.clock import Clock
 from pygw.pluginmanager import find_plugins, load_extensions, start_hooks, start_plugins
@@ -29,6 +30,8 @@ class Gateway:
 
     app: path of another Lua application, which gets the ngx runtime alone, no Python plugins.
     process, shared_fds: as Worker's; a privileged agent has the id -1.
+    store: the one to use and to close, in place of what the settings ask for.
+    hooks: objects with hook implementations, beside the extensions that the settings name.
     Raises ExtensionError, StoreRefused or ConfigError when an extension, the store or apisix.yaml
     cannot be used.
     """
@@ -44,14 +47,18 @@ class Gateway:
         error_fd: int = 2,
         process: Process = "single",
         shared_fds: Mapping[str, int] | None = None,
+        store: Store | None = None,
+        hooks: Sequence[object] = (),
     ) -> None:
         self.id = worker_id
         self.hooks = load_extensions(settings.python_plugins, settings.base)
+        for each in hooks:
+            self.hooks.register(each)
         self._plugins = {} if app else find_plugins(self.hooks)
         self._runner = PythonPlugins(self._plugins)
         self._changes = Changes(self.hooks.hook.pygw_config_change)
         self._settings = settings
-        self._store = None if app else open_store(settings)
+        self._store = None if app else store or open_store(settings)
         self._standalone = None if app else open_standalone(settings)
         self._debug = None if app else open_debug(settings)
         self._plugin_files = PluginFiles()

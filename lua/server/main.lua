@@ -123,6 +123,7 @@ entries.dispatch = streams.dispatch
 entries.start = _M.start
 entries.stop = _M.stop
 entries.connections = connection.count
+entries.hand_over = connection.hand_over
 entries.close_all = streams.close_all
 
 return _M

@@ -107,6 +107,15 @@ class Bridge:
             total, idle = self.entries["connections"]()
         return int(total), int(idle)
 
+    def hand_over(
+        self, listener: int, fd: int, client: tuple[str, int], server: tuple[str, int]
+    ) -> None:
+        """Have the connected, non-blocking `fd` served as if that listener had accepted it.
+
+        client, server: the addresses that its two ends are said to have.
+        """
+        self._hub.post(partial(self.entries["hand_over"], listener, fd, *client, *server))
+
     def _child_exited(self, pid: int, status: int) -> None:
         self.entries["child_exited"](pid, status)
 

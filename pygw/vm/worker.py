@@ -40,7 +40,9 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class Listener:
-    """A listening, non-blocking socket. tls: its connections begin with a TLS handshake.
+    """A listening, non-blocking socket; fd -1: connections are only handed over to it.
+
+    tls: its connections begin with a TLS handshake.
 
     site: what answers there, see `Listen`.
     """
@@ -149,7 +151,8 @@ class Worker:
     def stop(self, graceful: bool) -> None:
         """Begin to stop: at once, or after the requests that are under way. Returns immediately."""
         for listener in self._listeners:  # the master's copy would keep its events coming
-            self.hub.remove_io(listener.fd)
+            if listener.fd >= 0:
+                self.hub.remove_io(listener.fd)
         self.bridge.stop(graceful)
 
     def _on_agent_wanted(self) -> None:

@@ -133,13 +133,12 @@ local function restart(r, action, argument)
     return task.resume(main)
 end
 
--- Serve a freshly accepted descriptor.
-local function adopt(listener, fd, sockaddr)
-    local host, port = address.format(sockaddr)
+-- Serve a connected descriptor whose other end is at host and port; to: its own address, in place of the kernel's.
+local function adopt(listener, fd, host, port, to, to_port)
     local stream = streams.new(fd)
     local conn = {
         serial = serial(), stream = stream, input = inputs.new(stream), requests = 0, waiting = true,
-        remote_addr = host, remote_port = port, accepted = clock.now(),
+        remote_addr = host, remote_port = port, local_addr = to, local_port = to_port, accepted = clock.now(),
         out = buffer.new(), head = buffer.new(), refusal = false,
         site = listener.site, listener = listener,
     }
@@ -173,7 +172,7 @@ local function accept_round(self)
         sockaddr_size[0] = ffi.sizeof(sockaddr)
         local fd = C.accept4(self.fd, sockaddr, sockaddr_size, ACCEPT_FLAGS)
         if fd >= 0 then
-            adopt(self, fd, sockaddr)
+            adopt(self, fd, address.format(sockaddr))
         else
             local errno = ffi.errno()
             if errno == cdefs.EAGAIN then
@@ -202,12 +201,10 @@ Listener.on_timer = accept_some
 
 local listeners = {}
 
--- Accept connections on a listener: {fd (listening, non-blocking), tls}. site: what answers there, of
--- server.http.servers.
+-- Accept connections on a listener: {fd (listening, non-blocking; -1: connections are only handed over), tls}. site:
+-- what answers there, of server.http.servers.
 function _M.listen(config, site)
     local fd = config.fd
-    local one = ffi.new("int[1]", 1)
-    C.setsockopt(fd, cdefs.IPPROTO_TCP, cdefs.TCP_NODELAY, one, 4) -- inherited by what it accepts
     local listener = setmetatable({
         fd = fd, serve = config.tls and serve_tls or serve, site = site, closed = false,
     }, Listener)
@@ -215,8 +212,18 @@ function _M.listen(config, site)
         require("server.tls.sites").prepare(site)
     end
     listeners[#listeners + 1] = listener
-    streams.by_fd[fd] = listener
-    bridge.call.add_io(fd)
+    if fd >= 0 then
+        local one = ffi.new("int[1]", 1)
+        C.setsockopt(fd, cdefs.IPPROTO_TCP, cdefs.TCP_NODELAY, one, 4) -- inherited by what it accepts
+        streams.by_fd[fd] = listener
+        bridge.call.add_io(fd)
+    end
+end
+
+-- Serve a connected, non-blocking descriptor as if the listener of that number had accepted it: from is the client's
+-- address and port, to the one that it connected to. For those who have no port, as tests.
+function _M.hand_over(number, fd, from, from_port, to, to_port)
+    return adopt(listeners[number], fd, from, from_port, to, to_port)
 end
 
 local DRAIN_GRACE = 0.05 -- seconds for a request that is on its way to an idle connection to arrive
@@ -235,11 +242,13 @@ end
 function _M.drain(callback)
     draining, on_empty = true, callback
     for _, listener in ipairs(listeners) do
-        while accept_round(listener) do end
-        listener.closed = true
-        streams.by_fd[listener.fd] = nil
-        bridge.call.remove_io(listener.fd) -- the master keeps it open: closing ours would not end its events
-        C.close(listener.fd)
+        if listener.fd >= 0 then
+            while accept_round(listener) do end
+            listener.closed = true
+            streams.by_fd[listener.fd] = nil
+            bridge.call.remove_io(listener.fd) -- the master keeps it open: closing ours would not end its events
+            C.close(listener.fd)
+        end
     end
     listeners = {}
     if open_count == 0 then
