@@ -8,10 +8,13 @@ from itertools import chain
 from pathlib import Path
 
 from pygw.check import report
+from pygw.check.configuration import FileReport
+from pygw.check.files import check_files
 from pygw.check.isolation import examine_apart
 from pygw.check.model import Report, Target
 from pygw.check.targets import Targets, is_part
 from pygw.config.settings import Settings
+from pygw.vm.worker import StartError
 
 
 class BootError(Exception):
@@ -46,8 +49,16 @@ def check(
     seconds: float,
     form: str,
     echo: Callable[[str], None],
+    files: Sequence[str] = (),
 ) -> bool:
-    """Check all, print what came of it; returns whether all can run. Raises BootError."""
+    """Check plugins and configuration files, print what came of it; returns whether all are good.
+
+    Raises BootError, ExtensionError.
+    """
+    file_reports = _of_files(files, settings) if files else []
+    if form == "text":
+        for line in chain.from_iterable(each.lines() for each in file_reports):
+            echo(line)
     reports: list[Report] = []
     for group in groups:
         examined = (_examined(each, group, settings, seconds) for each in group.plugins)
@@ -57,10 +68,17 @@ def check(
             for line in _told(found, group):
                 echo(line)
     if form == "json":
-        echo(report.as_json(reports))
+        echo(report.as_json(reports, file_reports))
     elif len(reports) > 1:
         echo(report.total(reports))
-    return all(each.ok for each in reports)
+    return all(each.ok for each in reports) and all(each.ok for each in file_reports)
+
+
+def _of_files(files: Sequence[str], settings: Settings) -> list[FileReport]:
+    try:
+        return check_files(files, settings)
+    except StartError as error:
+        raise BootError(str(error)) from None
 
 
 def _examined(

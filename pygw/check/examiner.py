@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ def examine(target: Target, settings: Settings, tell: Callable[[str], None]) -> 
     tell("its source was read")
     sources = list(_read(target, settings, report))
     tell("the gateway's modules were loaded")
-    machine = Machine(settings, os.open(os.devnull, os.O_WRONLY))
+    none = replace(settings, merged={**settings.merged, "plugins": []})
+    machine = Machine(none, os.open(os.devnull, os.O_WRONLY))
     tell("it was loaded")
     loaded = machine.load(target.name, str(target.file))
     tell("what it reaches for was looked up")

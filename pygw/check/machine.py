@@ -1,14 +1,14 @@
-"""Owns the Lua VM that a plugin is loaded into to be checked: a worker's, without a server.
+"""Owns the Lua VM that is asked while something is checked: a worker's, without a server.
 
 No event loop drives it: timers never fire, and whoever waits while it is loaded waits for ever.
-Must never be used for more than one plugin.
+Must never be used for more than one plugin to be loaded and looked at.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from pygw.config.settings import Settings
@@ -32,26 +32,36 @@ class Waits(Exception):  # noqa: N818 - it says what the plugin does
 
 
 class Machine:
-    """A booted VM; error_fd: where its error log goes. Raises StartError."""
+    """A booted VM. Raises StartError.
 
-    def __init__(self, settings: Settings, error_fd: int) -> None:
-        none = replace(settings, merged={**settings.merged, "plugins": []})
-        hub = EpollHub(Clock())
+    error_fd: where its error log goes; it must outlive this. python_plugins: what `describe` of
+    pygw.vm.python_plugins says of them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        error_fd: int,
+        application: Path = _APPLICATION,
+        python_plugins: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        self._hub = hub = EpollHub(Clock())
         timers = NgxTimers(hub, settings.max_pending_timers, settings.max_running_timers)
         runtime = create_runtime(settings.lua_paths, settings.lua_cpaths, settings.plugin_dirs)
         heard: list[str | None] = []
         calls: dict[str, Callable[..., Any]] = {
-            "local_conf": none.to_json,
+            "local_conf": settings.to_json,
             "started": heard.append,
-            "python_plugins": list,
+            "python_plugins": lambda: list(python_plugins),
             "debug_config": lambda: ("{}", 0),
             **dict.fromkeys(_UNHEARD, lambda *_: None),
         }
         self._bridge = Bridge(runtime, hub, timers, calls, {})
-        config = boot_config(settings, 0, [], str(_APPLICATION), error_fd)
+        config = boot_config(settings, 0, [], str(application), error_fd)
         with no_switch():
             self._bridge.entries["start"](self._bridge.to_lua(config))
         if heard != [None]:
+            self.close()
             raise StartError(heard[0] if heard and heard[0] else "it waits while it starts")
 
     def load(self, name: str, file: str) -> dict[str, Any]:
@@ -63,6 +73,16 @@ class Machine:
         """What lua/apisix/check/surface.lua says of each path. Raises Waits."""
         answer: list[dict[str, Any]] = self._ask("check_find", wanted) if wanted else []
         return answer
+
+    def call(self, entry: str, *texts: str) -> str:
+        """What an entry of the application answers, a text."""
+        with no_switch():
+            answer: str = self._bridge.entries[entry](*(text.encode() for text in texts))
+        return answer.encode("latin-1").decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """Let go of the VM's descriptors. Again is harmless."""
+        self._hub.stop()
 
     def _ask(self, question: str, value: Any) -> Any:
         with no_switch():

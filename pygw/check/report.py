@@ -6,7 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from pygw.check.configuration import FileReport
 from pygw.check.messages import shown
 from pygw.check.model import Problem, Report
 
@@ -50,14 +52,16 @@ def total(reports: Sequence[Report]) -> str:
     return f"{len(reports) - failed} of {len(reports)} plugins can run here"
 
 
-def as_json(reports: Sequence[Report]) -> str:
+def as_json(reports: Sequence[Report], files: Sequence[FileReport] = ()) -> str:
     """All of it, for programs."""
     failed = sum(not report.ok for report in reports)
-    value = {
+    value: dict[str, Any] = {
         "passed": len(reports) - failed,
         "failed": failed,
         "plugins": [report.to_json() for report in reports],
     }
+    if files:
+        value["configurations"] = [each.to_json() for each in files]
     return json.dumps(value, indent=2)
 
 

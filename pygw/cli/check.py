@@ -1,26 +1,33 @@
-"""Owns what `pygw test` looks at beyond config.yaml itself: the files that it names.
+"""Owns what `pygw test` looks at beyond config.yaml itself: the files that it names, and the store.
 
-Must start nothing and change nothing: Lua files are compiled, never run; Python plugins are
-imported, as a start would.
+Must start nothing and change nothing: Lua files are compiled, plugins are loaded into a VM that no
+event loop drives; Python plugins are imported, as a start would.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pygw.cli.standalone import faults
+from pygw.check.configuration import check_file
+from pygw.check.judge import Judge
+from pygw.check.stored import stored_faults
 from pygw.config.settings import Settings
+from pygw.config.store import StoreError
 from pygw.paths import find_lua_plugin
 from pygw.plugin import Plugin
 from pygw.pluginmanager import ExtensionError, find_plugins, load_extensions
 from pygw.vm.runtime import create_runtime
+from pygw.vm.worker import StartError
 
 
-def problems(settings: Settings, app: str | None) -> list[str]:
-    """Everything that would keep the gateway from running as configured, one line each."""
+def problems(settings: Settings, app: str | None, *, store: bool = False) -> list[str]:
+    """Everything that would keep the gateway from running as configured, one line each.
+
+    store: look into the store, too.
+    """
     found = list(_missing(settings))
     python_plugins: dict[str, Plugin] = {}
     try:
@@ -37,9 +44,30 @@ def problems(settings: Settings, app: str | None) -> list[str]:
         elif name not in python_plugins:
             found.append(f"{settings.source}: plugins: no plugin is called {name}")
     found += _uncompilable(files)
+    try:
+        judge = Judge(settings, python_plugins)
+    except StartError as error:
+        return [*found, f"the plugins cannot be asked: {error}"]
+    try:
+        return found + list(_judged(settings, judge, python_plugins, store))
+    finally:
+        judge.close()
+
+
+def _judged(
+    settings: Settings, judge: Judge, plugins: Mapping[str, Plugin], store: bool
+) -> Iterator[str]:
+    for name, fault in sorted(judge.broken.items()):
+        where = type(plugins[name])
+        yield f"Python plugin {name} ({where.__module__}.{where.__qualname__}): {fault}"
     if settings.provider == "yaml":
-        found += faults(settings, python_plugins)
-    return found
+        report = check_file(settings.yaml_path, judge)
+        yield from (problem.text(report.file) for problem in report.problems)
+    elif store:
+        try:
+            yield from stored_faults(settings, judge)
+        except StoreError as error:
+            yield f"the store cannot be read: {error}"
 
 
 def _missing(settings: Settings) -> Iterator[str]:

@@ -32,6 +32,7 @@ def main() -> None:
     \b
     pygw run -c config.yaml     serve, in the foreground
     pygw test -c config.yaml    check the configuration, start nothing
+    pygw check apisix.yaml      check routes and all that, with line and column
     pygw check plugins/         check whether plugins can run here
     pygw reload -c config.yaml  have a running gateway read it again
     pygw trace GET /path        show what plugins do to a request
@@ -73,10 +74,12 @@ def run(config: Path | None, app: str | None, listen: list[Any], workers: int | 
 @main.command()
 @config_option
 @app_option
-def test(config: Path | None, app: str | None) -> None:
+@click.option("--store", is_flag=True, help="Check all that stands in the store (it is only read).")
+def test(config: Path | None, app: str | None, store: bool) -> None:
     """Check the configuration and the plugins that it names, like `nginx -t`.
 
-    Exits 0 if the gateway could start with them, 1 with the reasons if not.
+    An apisix.yaml that it names is checked as `pygw check` does. Exits 0 if the gateway could start
+    with all of it, 1 with the reasons if not.
     """
     from pygw.cli.check import problems
 
@@ -86,7 +89,7 @@ def test(config: Path | None, app: str | None) -> None:
         _die(str(error))
     for warning in settings.warnings:
         click.echo(f"pygw: warning: {warning}", err=True)
-    found = problems(settings, app)
+    found = problems(settings, app, store=store)
     for problem in found:
         click.echo(f"pygw: {problem}", err=True)
     if found:
@@ -146,7 +149,7 @@ def trace(
 
 
 @main.command()
-@click.argument("plugins", nargs=-1, metavar="[PLUGIN.lua | DIR | NAME]...")
+@click.argument("what", nargs=-1, metavar="[FILE.yaml | FILE.json | PLUGIN.lua | DIR | NAME]...")
 @config_option
 @click.option(
     "--lua-path",
@@ -166,30 +169,39 @@ def trace(
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 def check(
-    plugins: tuple[str, ...],
+    what: tuple[str, ...],
     config: Path | None,
     lua_paths: tuple[str, ...],
     seconds: float,
     form: str,
 ) -> None:
-    """Check whether Lua plugins can run here, and name what they lack.
+    """Check a configuration (apisix.yaml), or whether Lua plugins can run here.
 
-    Each is loaded as a worker would load it, in a process of its own; what its source reaches for
-    is looked up. A directory gives a line a plugin; without arguments: the configured plugins.
-    Exits 0 if all can run, 1 if not.
+    Of FILE.yaml and FILE.json all that is wrong is told with line and column: each item is judged
+    as a worker would judge it, plugins' schemas included; what it refers to must be there.
+
+    A plugin is loaded as a worker would load it, in a process of its own; what its source reaches
+    for is looked up. A directory gives a line a plugin; without arguments: the configured plugins.
+    Exits 0 if all is good, 1 if not.
     """
     from pygw.check import command, targets
+    from pygw.check.files import is_configuration
+    from pygw.pluginmanager import ExtensionError
 
+    files = [each for each in what if is_configuration(each)]
     try:
         settings = command.with_lua_paths(settings_from(config), lua_paths)
-        groups = [targets.find_targets(each, settings) for each in plugins]
+        groups = [targets.find_targets(each, settings) for each in what if each not in files]
     except targets.TargetError as error:
         raise click.UsageError(str(error)) from None
     except ConfigError as error:
         _die(str(error))
-    groups = groups or [targets.configured(settings)]
+    if not what:
+        groups = [targets.configured(settings)]
     try:
-        good = command.check(groups, settings, seconds, form, click.echo)
+        good = command.check(groups, settings, seconds, form, click.echo, files)
+    except ExtensionError as error:
+        _die(str(error))
     except command.BootError as error:
         _die(f"the gateway itself does not start: {error}")
     sys.exit(0 if good else 1)

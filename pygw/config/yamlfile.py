@@ -22,7 +22,7 @@ _MERGE_TAG = "tag:yaml.org,2002:merge"
 _MAX_REPEATED = 500_000  # values that aliases and merges repeat; a few hundred bytes can mean 10**9
 
 
-_SCALARS = (str, int, float, bool, type(None))
+SCALARS = (str, int, float, bool, type(None))
 
 
 class ConfigError(Exception):
@@ -69,7 +69,7 @@ class Document:
         return ConfigError(reason, file=self.file, path=path)
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
     """YAML 1.1 scalars without its traps: no dates, no base-60 numbers (`80:80`).
 
     What aliases and merges repeat is counted, here and by whoever reads the nodes.
@@ -105,14 +105,14 @@ _UNWANTED = {
     "tag:yaml.org,2002:int",
     "tag:yaml.org,2002:float",
 }
-_Loader.yaml_implicit_resolvers = {
+Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _UNWANTED]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
+Loader.add_implicit_resolver(
     "tag:yaml.org,2002:int", re.compile(r"[-+]?(0x[0-9a-fA-F]+|\d+)$"), list("-+0123456789")
 )
-_Loader.add_implicit_resolver(
+Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?$"),
     list("-+.0123456789"),
@@ -124,7 +124,7 @@ def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     return int(text, 16 if "0x" in text else 10)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 
 
 def substitute(text: str, env: Mapping[str, str], on_missing: Callable[[str], Exception]) -> str:
@@ -139,7 +139,7 @@ def substitute(text: str, env: Mapping[str, str], on_missing: Callable[[str], Ex
     return _VARIABLE.sub(value, text)
 
 
-def _natural(text: str) -> Any:
+def natural(text: str) -> Any:
     """Give a substituted text the type that it looks like, as APISIX does."""
     if text in ("true", "false"):
         return text == "true"
@@ -151,7 +151,7 @@ def _natural(text: str) -> Any:
 class _Reader:
     """Turns composed YAML nodes into values, recording lines and refusing duplicate keys."""
 
-    def __init__(self, document: Document, loader: _Loader, env: Mapping[str, str] | None) -> None:
+    def __init__(self, document: Document, loader: Loader, env: Mapping[str, str] | None) -> None:
         self._document, self._loader, self._env = document, loader, env
         self._open: set[int] = set()
         self._read: set[int] = set()
@@ -181,7 +181,7 @@ class _Reader:
             value = self._loader.construct_object(node)
         except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
             raise self._document.error(path, f"unusable value: {error}") from None
-        if not isinstance(value, _SCALARS):
+        if not isinstance(value, SCALARS):
             raise self._document.error(path, f"unusable value: {node.tag} is not known here")
         if self._env is None or not isinstance(value, str) or "${{" not in value:
             return value
@@ -189,7 +189,7 @@ class _Reader:
         if text == value:
             return value
         self._document.environment[path] = text
-        return _natural(text)
+        return natural(text)
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         self._refuse_duplicates(node, path)
@@ -250,7 +250,7 @@ def read_text(
     if variables == "text":
         text = substitute(text, env, lambda why: ConfigError(why, file=file))
     try:
-        loader = _Loader(text)
+        loader = Loader(text)
     except yaml.YAMLError as error:
         raise _syntax_error(file, error) from None
     try:

@@ -64,7 +64,7 @@ def test_all_problems_are_listed(directory: Path) -> None:
         f"pygw: plugin bad: {directory}/mine/bad.lua:2: unexpected symbol",
         "pygw: config.yaml: plugins: no plugin is called none",
         f"pygw: config.yaml: pygw.plugin_dirs: {directory}/absent is not a directory",
-        f"pygw: {directory}/apisix.yaml: cannot be read: No such file or directory",
+        "pygw: apisix.yaml: cannot be read: No such file or directory",
         "pygw: config.yaml: pygw.python_plugins: ",
         "nothing_of_that_name",
     ):
@@ -122,6 +122,6 @@ def test_each_faulty_item_of_apisix_yaml_is_named_with_its_line(directory: Path)
         "deployment: {role: data_plane, role_data_plane: {config_provider: yaml}}\nplugins: []\n"
     )
     assert result.exit_code == 1
-    assert "apisix.yaml:4: routes[1]: unknown plugin [no-such-plugin]" in result.output
-    assert "apisix.yaml:8: upstreams[0]: invalid configuration: property" in result.output
+    assert 'apisix.yaml:6:15: routes[1] "bad": unknown plugin [no-such-plugin]' in result.output
+    assert 'apisix.yaml:9:5: upstreams[0] "1": property "nodes" validation' in result.output
     assert "routes[0]" not in result.output

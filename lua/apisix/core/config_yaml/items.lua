@@ -20,7 +20,8 @@ local xpcall = xpcall
 
 local _M = { on_fault = nil } -- on_fault(key, reason): hears of items that are left out
 
-local function run_checks(self, item)
+-- What a worker asks of an item ({key, value}) of an object. Returns true, or false and the fault.
+function _M.check(self, item)
     if not self.single_item and type(item.value) ~= "table" then
         return false, "it should be an object"
     end
@@ -37,7 +38,7 @@ local function run_checks(self, item)
 end
 
 local function is_valid(self, item)
-    local ran, ok, err = xpcall(run_checks, traceback, self, item)
+    local ran, ok, err = xpcall(_M.check, traceback, self, item)
     if ran and ok then
         return true
     end
