@@ -13,6 +13,7 @@ local plugin = require "apisix.plugin"
 local plugin_config = require "apisix.plugin_config"
 local process = require "ngx.process"
 local response = require "apisix.http.response"
+local roster = require "apisix.control.roster"
 local router = require "apisix.router"
 local script = require "apisix.script"
 local secret = require "apisix.secret"
@@ -81,13 +82,13 @@ local function seed_random()
 end
 
 local function init_config()
-    if not core.config.init_worker then
-        return
+    if core.config.init_worker then
+        local ok, err = core.config.init_worker()
+        if not ok then
+            core.log.error("failed to init worker process of ", core.config.type, " config center, err: ", err)
+        end
     end
-    local ok, err = core.config.init_worker()
-    if not ok then
-        core.log.error("failed to init worker process of ", core.config.type, " config center, err: ", err)
-    end
+    roster.enter()
 end
 
 -- The text that is shown to Prometheus is put together by one process for all.

@@ -17,9 +17,10 @@ local setmetatable = setmetatable
 local tostring = tostring
 
 local DICT_NAME = "upstream-healthcheck"
--- In the order in which they are told. items() returns an array of items.
+-- In the order in which they are told. items() returns an array of items, or nil.
 local SOURCES = {
     { kind = "routes", items = router.http_routes },
+    { kind = "stream_routes", items = router.stream_routes },
     { kind = "services", items = service.services },
     { kind = "upstreams", items = upstream.upstreams },
 }

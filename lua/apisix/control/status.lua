@@ -2,6 +2,7 @@
 -- configuration, which each reports in a shared dict (core/config_etcd/status.lua). Must never wait.
 local core = require "apisix.core"
 local discovery = require "apisix.discovery.init"
+local roster = require "apisix.control.roster"
 
 local concat = table.concat
 local ngx = ngx
@@ -12,9 +13,10 @@ local _M = {}
 -- Returns true, or nil and which workers have not.
 local function config_ready()
     local dict = ngx.shared["status-report"]
+    local _, absent = roster.workers()
     local missing = {}
     for id = 0, ngx.worker.count() - 1 do
-        if not dict:get(id) then
+        if absent[id] or not dict:get(id) then
             missing[#missing + 1] = "worker id: " .. id .. " has not received configuration"
         end
     end

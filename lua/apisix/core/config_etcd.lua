@@ -8,8 +8,8 @@ local cycle = require "apisix.core.config_etcd.cycle"
 local etcd = require "apisix.core.etcd"
 local log = require "apisix.core.log"
 local preload = require "apisix.core.config_etcd.preload"
-local report_status = require "apisix.core.config_etcd.status"
 local snapshot = require "apisix.core.config_etcd.snapshot"
+local status = require "apisix.core.config_etcd.status"
 local try_read_attr = require("apisix.core.table").try_read_attr
 
 local ngx_timer_at = ngx.timer.at
@@ -92,6 +92,7 @@ function _M.new(key, opts)
         obj.etcd_cli = client.new()
         return obj
     end
+    status.expect(obj.key)
     local nodes, index, history = preload.take(key, opts.single_item)
     if nodes then
         apply.full(obj, nodes, index, history)
@@ -99,7 +100,7 @@ function _M.new(key, opts)
         if not preload.from_snapshot then
             snapshot.changed()
         end
-        report_status(true)
+        status.came(obj.key)
     end
     local ok
     ok, err = ngx_timer_at(0, cycle.automatic_fetch, obj)
@@ -194,7 +195,7 @@ end
 
 -- Read it again if what init() read is old. Returns true, or nil, err.
 function _M.init_worker()
-    report_status(false)
+    status.write(false)
     local conf, err = config_local.local_conf()
     if not conf then
         return nil, err
@@ -207,6 +208,9 @@ function _M.init_worker()
     end
     return true
 end
+
+-- The worker has made its objects.
+_M.started = status.started
 
 -- Let every directory see that the worker is exiting.
 function _M.exit_worker()

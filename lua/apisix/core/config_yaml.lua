@@ -6,7 +6,7 @@ local config_local = require "apisix.core.config_local"
 local items = require "apisix.core.config_yaml.items"
 local json = require "apisix.core.json"
 local log = require "apisix.core.log"
-local report_status = require "apisix.core.config_etcd.status"
+local report_status = require("apisix.core.config_etcd.status").write
 
 local concat = table.concat
 local error = error

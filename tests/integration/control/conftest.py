@@ -37,10 +37,18 @@ class Reply:
         return json.loads(self.body)
 
 
-def ask(port: int, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+def ask(
+    port: int,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    patience: float = PATIENCE,
+    **headers: str,
+) -> Reply:
     """One request on a connection of its own."""
     data = None if body is None else json.dumps(body)
-    with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+    with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=patience)) as connection:
         connection.request(method, path, data, headers)
         response = connection.getresponse()
         return Reply(response.status, response.headers, response.read())
@@ -79,6 +87,21 @@ def _first_line(process: subprocess.Popen[bytes]) -> str:
             pytest.fail(f"it does not serve: {text!r} {process.stderr.read().decode()}")
         text += chunk
     return text.decode()
+
+
+def ask_until(port: int, path: str, wanted: Callable[[Reply], bool]) -> Reply:
+    """Ask until the answer is the wanted one.
+
+    A worker that stands still has connections waiting that no other gets: one is not waited for
+    long.
+    """
+    deadline, reply = time.monotonic() + PATIENCE, None
+    while time.monotonic() < deadline:
+        with contextlib.suppress(TimeoutError):
+            reply = ask(port, "GET", path, patience=3)
+            if wanted(reply):
+                return reply
+    pytest.fail(f"the last answer was {reply}")
 
 
 StartGateway = Callable[..., Gateway]
@@ -132,5 +155,12 @@ def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]
 
 @pytest.fixture(scope="module")
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
+    with running(tmp_path_factory.mktemp("etcd")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
+    """One that no other test needs."""
     with running(tmp_path_factory.mktemp("etcd")) as server:
         yield server

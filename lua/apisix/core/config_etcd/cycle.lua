@@ -12,9 +12,9 @@ local etcd = require "apisix.core.etcd"
 local json = require "apisix.core.json"
 local log = require "apisix.core.log"
 local preload = require "apisix.core.config_etcd.preload"
-local report_status = require "apisix.core.config_etcd.status"
 local snapshot = require "apisix.core.config_etcd.snapshot"
 local sleep = require("apisix.core.utils").sleep
+local status = require "apisix.core.config_etcd.status"
 
 local exiting = ngx.worker.exiting
 local ngx_now = ngx.now
@@ -77,7 +77,7 @@ local function reload(self)
     end
     apply.full(self, nodes, index, history)
     snapshot.changed()
-    report_status(true)
+    status.came(self.key)
     return true
 end
 
