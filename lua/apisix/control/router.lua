@@ -10,6 +10,7 @@ local v1 = require "apisix.control.v1"
 local ipairs = ipairs
 local ngx = ngx
 local pairs = pairs
+local pcall = pcall
 local str_sub = string.sub
 local type = type
 
@@ -41,6 +42,23 @@ local function append(routes, added, path_of)
     end
 end
 
+-- The same with what control_api() of that owner returns. One that fails costs the others nothing.
+local function append_of(routes, owner, object, path_of)
+    if not object.control_api then
+        return
+    end
+    local before = #routes
+    local ok, err = pcall(function()
+        append(routes, object.control_api(), path_of)
+    end)
+    if not ok then
+        for i = #routes, before + 1, -1 do
+            routes[i] = nil
+        end
+        core.log.error("the Control API of ", owner, " is left out: ", err)
+    end
+end
+
 local function as_it_is(uri)
     return uri
 end
@@ -57,7 +75,7 @@ local function add_discovery(routes, name, module)
         end
         return ROOT .. "/discovery/" .. name .. (str_sub(uri, 1, 1) == "/" and "" or "/") .. uri
     end
-    append(routes, module.control_api and module.control_api(), path_of)
+    append_of(routes, "discovery " .. name, module, path_of)
     if module.dump_data then
         append(routes, { { methods = { "GET" }, uris = { "/dump" }, handler = function()
             return 200, module.dump_data()
@@ -68,7 +86,7 @@ end
 local function build_extra()
     local routes = {}
     for _, object in ipairs(plugin.plugins) do
-        append(routes, object.control_api and object.control_api(), as_it_is)
+        append_of(routes, "plugin " .. object.name, object, as_it_is)
     end
     for name, module in pairs(discovery.discovery or {}) do
         add_discovery(routes, name, module)

@@ -71,6 +71,9 @@ class Gateway:
     def control(self, path: str, method: str = "GET", **headers: str) -> Reply:
         return ask(self.control_port, method, path, **headers)
 
+    def status(self, path: str) -> Reply:
+        return ask(self.status_port, "GET", path)
+
     def get(self, path: str) -> Reply:
         return ask(self.port, "GET", path)
 
@@ -136,6 +139,7 @@ def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]
         }
         (directory / "config.yaml").write_text(yaml.safe_dump(config))
         for name, text in (files or {}).items():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
             (directory / name).write_text(text)
         process = subprocess.Popen(
             [sys.executable, "-m", "pygw", "run", "-c", "config.yaml"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -24,6 +25,41 @@ function _M.control_api()
     end } }
 end
 return _M
+"""
+
+DISCOVERY = """
+return {
+    init_worker = function() end,
+    nodes = function() end,
+    dump_data = function()
+        return { services = { a = { "127.0.0.1" } } }
+    end,
+    check_discovery_ready = function()
+        local file = io.open("filled")
+        if file then
+            file:close()
+            return true
+        end
+        return false, "list is empty"
+    end,
+    control_api = function()
+        return {
+            { methods = { "GET" }, uris = { "count" }, handler = function()
+                return 200, { count = 1 }
+            end },
+            { methods = { "GET" }, uris = { "/v1/list/plain" }, handler = function()
+                return 200, "plain"
+            end },
+        }
+    end,
+}
+"""
+BROKEN = """
+return {
+    version = 0.1, priority = 1, name = "broken", schema = { type = "object" },
+    check_schema = function() return true end,
+    control_api = function() return { { methods = { "GET" }, handler = print } } end,
+}
 """
 
 
@@ -108,10 +144,67 @@ def test_garbage_is_collected_on_request(gateway: Any) -> None:
     assert gateway.control("/v1/gc").status == 404
 
 
-def test_nothing_else_is_served(gateway: Any) -> None:
-    assert gateway.control("/r").status == 404
-    assert gateway.control("/v1/none").status == 404
-    assert gateway.control("/apisix/admin/routes").status == 404
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/r"),
+        ("GET", "/v1"),
+        ("GET", "/v1/"),
+        ("GET", "/v1/none"),
+        ("GET", "/v1/route"),
+        ("GET", "/v1/routes/r"),
+        ("GET", "/v2/routes"),
+        ("GET", "/apisix/admin/routes"),
+        ("HEAD", "/v1/schema"),
+        ("POST", "/v1/routes"),
+        ("DELETE", "/v1/route/r"),
+        ("GET", "/v1/plugins/reload"),
+        ("POST", "/v1/plugins/reload"),
+        ("PUT", "/v1/gc"),
+        ("POST", "/v1/config/settled"),
+    ],
+)
+def test_nothing_else_is_served(gateway: Any, method: str, path: str) -> None:
+    assert gateway.control(path, method).status == 404
+
+
+def test_any_host_is_fine(gateway: Any) -> None:
+    assert gateway.control("/v1/route/r", Host="else.where").json["value"]["uri"] == "/r"
+
+
+def test_noise_ends_no_worker(gateway: Any) -> None:
+    before = {gateway.get("/g").body for _ in range(16)}
+    for noise in (b"\0" * 5000, b"GET\r\n\r\n", b"GET /v1/%zz HTTP/1.1\r\n\r\n", b"\x16\x03\x01"):
+        for _ in range(8):
+            with socket.create_connection(("127.0.0.1", gateway.control_port)) as line:
+                line.sendall(noise)
+    long = "/v1/route/" + "x" * 6000
+    assert gateway.control(long).status == 404
+    assert gateway.control("/v1/route/%00").status in (400, 404)
+    assert gateway.control("/v1/route/%25s%25d%ff").status == 404
+    assert {gateway.get("/g").body for _ in range(16)} == before
+
+
+def test_a_service_discovery_is_dumped(start: Any) -> None:
+    gateway = start(
+        files={"apisix/discovery/list.lua": DISCOVERY, "broken.lua": BROKEN},
+        apisix={"extra_lua_path": "./?.lua"},
+        discovery={"list": {}},
+        plugins=["broken", "example-plugin"],
+        pygw={"plugin_dirs": ["."]},
+    )
+    assert gateway.control("/v1/discovery/list/dump").json == {"services": {"a": ["127.0.0.1"]}}
+    assert gateway.control("/v1/discovery/list/count").json == {"count": 1}
+    assert gateway.control("/v1/list/plain").body == b"plain"
+    assert gateway.control("/v1/discovery/dns/dump").status == 404
+    # a plugin whose control_api() fails costs the others nothing
+    assert gateway.control("/v1/plugin/example-plugin/hello").status == 200
+    assert "of plugin broken is left out" in (gateway.directory / "error.log").read_text()
+    reply = gateway.status("/status/ready")
+    assert (reply.status, reply.json["error"]) == (503, "list is empty")
+    (gateway.directory / "filled").touch()
+    assert gateway.status("/status/ready").status == 200
 
 
 def test_plugins_have_paths_of_their_own_and_are_loaded_again_by_all_workers(gateway: Any) -> None:
