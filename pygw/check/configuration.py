@@ -152,7 +152,10 @@ class _Check:
 
     def _fault(self, name: str, i: int, item: Any, fault: Fault) -> Problem:
         path, key = part_of(fault.message, item, fault.plugin)
-        return self._problem((name, i, *path), fault.message, key=key)
+        message = fault.message
+        if fault.plugin in self._judge.broken:  # not loaded: the fault says no more than that
+            message += f": {self._judge.broken[fault.plugin]}"
+        return self._problem((name, i, *path), message, key=key)
 
     def _linked(self, name: str, items: list[Any]) -> Iterator[Problem]:
         for i, item in enumerate(items):

@@ -32,8 +32,8 @@ class Fault(NamedTuple):
 class Judge:
     """Judges items as a worker with these settings would. Raises StartError.
 
-    directories: the lists that a worker reads. loaded: the plugins that could be loaded. broken:
-    Python plugins whose schema is none, with the reason.
+    directories: the lists that a worker reads. broken: Python plugins whose schema is none, with
+    the reason; they count as absent.
     """
 
     def __init__(self, settings: Settings, plugins: Mapping[str, Plugin]) -> None:
@@ -44,9 +44,8 @@ class Judge:
         except StartError:
             os.close(self._log)
             raise
-        found = json.loads(self._machine.call("describe", json.dumps(described)))
+        found = json.loads(self._machine.call("describe"))
         self.directories = frozenset(found["directories"])
-        self.loaded = frozenset(found["loaded"] or ())
         self.broken: dict[str, str] = dict(found["broken"] or {})
 
     def judge(self, directory: str, items: Sequence[tuple[str, Any]]) -> dict[int, list[Fault]]:

@@ -6,35 +6,39 @@ Must never write.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from pygw.check.configuration import LISTS
 from pygw.check.judge import Judge
 from pygw.check.links import broken_links
 from pygw.config.settings import Settings
 from pygw.config.store import KeyValue
 
-# Directories that gateways fill themselves, with what is no configuration.
-_NOT_JUDGED = frozenset({"data_plane", "counters", "leases"})
-
 _Items = dict[str, list[tuple[str, Any]]]  # directory -> (key without prefix, value)
 
 
-def stored_faults(settings: Settings, judge: Judge) -> Iterator[str]:
+def stored_faults(
+    settings: Settings, judge: Judge, count: Callable[[str, int], None]
+) -> Iterator[str]:
     """Everything that is wrong in the store, a line each: its key, and the fault.
 
-    Raises StoreError, ConfigError when it cannot be read.
+    Other directories than those of resources are passed over. count: hears the prefix, and the
+    number of items. Raises StoreError when the store cannot be read.
     """
     prefix = settings.etcd.prefix
     items: _Items = {}
+    number = 0
     for key, value in _read(settings, prefix):
         directory = key.split("/")[1]
-        if directory in _NOT_JUDGED or key.endswith("/"):
+        if key.endswith("/") or not (directory in LISTS or directory in judge.directories):
             continue
+        number += 1
         try:
             items.setdefault(directory, []).append((key, json.loads(value)))
         except ValueError as error:
             yield f"{prefix}{key}: not valid JSON: {error}"
+    count(prefix, number)
     yield from _faults(prefix, items, judge)
 
 
@@ -62,8 +66,6 @@ def _faults(prefix: str, items: _Items, judge: Judge) -> Iterator[str]:
         for directory, found in items.items()
     }
     for directory, found in items.items():
-        if directory not in judge.directories and directory not in ("stream_routes", "protos"):
-            continue
         tables = []
         for key, value in found:
             if isinstance(value, dict) or directory == "plugins":

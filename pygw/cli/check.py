@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pygw.check.configuration import check_file
@@ -23,10 +23,12 @@ from pygw.vm.runtime import create_runtime
 from pygw.vm.worker import StartError
 
 
-def problems(settings: Settings, app: str | None, *, store: bool = False) -> list[str]:
+def problems(
+    settings: Settings, app: str | None, count: Callable[[str, int], None] | None = None
+) -> list[str]:
     """Everything that would keep the gateway from running as configured, one line each.
 
-    store: look into the store, too.
+    count: look into the store, too; it hears the store's prefix and how many items are there.
     """
     found = list(_missing(settings))
     python_plugins: dict[str, Plugin] = {}
@@ -49,13 +51,16 @@ def problems(settings: Settings, app: str | None, *, store: bool = False) -> lis
     except StartError as error:
         return [*found, f"the plugins cannot be asked: {error}"]
     try:
-        return found + list(_judged(settings, judge, python_plugins, store))
+        return found + list(_judged(settings, judge, python_plugins, count))
     finally:
         judge.close()
 
 
 def _judged(
-    settings: Settings, judge: Judge, plugins: Mapping[str, Plugin], store: bool
+    settings: Settings,
+    judge: Judge,
+    plugins: Mapping[str, Plugin],
+    count: Callable[[str, int], None] | None,
 ) -> Iterator[str]:
     for name, fault in sorted(judge.broken.items()):
         where = type(plugins[name])
@@ -63,9 +68,9 @@ def _judged(
     if settings.provider == "yaml":
         report = check_file(settings.yaml_path, judge)
         yield from (problem.text(report.file) for problem in report.problems)
-    elif store:
+    elif count:
         try:
-            yield from stored_faults(settings, judge)
+            yield from stored_faults(settings, judge, count)
         except StoreError as error:
             yield f"the store cannot be read: {error}"
 

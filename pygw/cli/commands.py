@@ -89,7 +89,11 @@ def test(config: Path | None, app: str | None, store: bool) -> None:
         _die(str(error))
     for warning in settings.warnings:
         click.echo(f"pygw: warning: {warning}", err=True)
-    found = problems(settings, app, store=store)
+
+    def count(prefix: str, items: int) -> None:
+        click.echo(f"pygw: {items} items in the store, below {prefix}/")
+
+    found = problems(settings, app, count if store else None)
     for problem in found:
         click.echo(f"pygw: {problem}", err=True)
     if found:

@@ -114,19 +114,28 @@ local function judge(directory, text)
     return core.json.encode(found)
 end
 
--- JSON: what has a worker's checks, the plugins that are loaded, and what is wrong with the schemas of Python's.
-local function describe(python_plugins)
-    local directories, loaded, broken = {}, {}, {}
+local broken = {} -- Python plugin -> what is wrong with its schema
+
+-- A worker would not start with the broken ones; here they are as good as not there.
+local function set_broken_aside()
+    local sound = {}
+    for _, described in ipairs(bridge.call.python_plugins()) do
+        local why = schemas.fault(core.json.decode(described.schema))
+        broken[described.name] = why
+        sound[#sound + 1] = not why and described or nil
+    end
+    bridge.call.python_plugins = function()
+        return sound
+    end
+end
+
+-- JSON: the directories that a worker reads, and the Python plugins that are broken.
+local function describe()
+    local directories = {}
     for name in pairs(objects) do
         directories[#directories + 1] = name
     end
-    for _, object in ipairs(plugin.plugins) do
-        loaded[#loaded + 1] = object.name
-    end
-    for _, each in ipairs(core.json.decode(python_plugins)) do
-        broken[each.name] = schemas.fault(core.json.decode(each.schema))
-    end
-    return core.json.encode({ directories = directories, loaded = loaded, broken = broken })
+    return core.json.encode({ directories = directories, broken = broken })
 end
 
 local function init()
@@ -140,6 +149,7 @@ local function init()
 end
 
 local function init_worker()
+    set_broken_aside()
     apisix.http_init_worker()
     bridge.entries.judge = judge
     bridge.entries.describe = describe

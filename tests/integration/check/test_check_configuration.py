@@ -272,3 +272,10 @@ def test_ten_thousand_routes(check: Check) -> None:
         "apisix.yaml:10002:5: routes[10000]: additional properties forbidden, found urii"
     ] or re.match(r"apisix\.yaml:10002:\d+: routes\[10000\]: ", problems(result)[0])
     assert len(problems(result)) == 1
+
+
+def test_the_example_of_the_documentation(check: Check) -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs/checking-configuration.md").read_text()
+    blocks = re.findall(r"```(?:yaml)?\n(.*?)```", text, re.DOTALL)
+    written, shown = (block.replace("PORT", "NOT_SET") for block in blocks[:2])
+    assert "$ pygw check apisix.yaml\n" + check(written).stdout == shown
