@@ -1,8 +1,11 @@
-"""The command line: `pygw run`, `test`, `version`, `stop`, `quit`, `reload`, `reopen`.
+"""The command line: the commands of commands.py, and those with a file of their own.
 
 It reads options and prints; what it starts or checks stands elsewhere.
 """
 
 from pygw.cli.commands import main
+from pygw.cli.settled import settled
+
+main.add_command(settled)
 
 __all__ = ["main"]

@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 
+MAX_TIMEOUT = 300.0  # seconds that one may wait (lua/apisix/control/settled.lua)
 _MARGIN = 5.0  # seconds that an answer may take beyond the wait it was asked for
 
 
@@ -37,15 +38,27 @@ def settled(
     """
     path = f"/v1/config/settled?revision={revision}&timeout={timeout}"
     with contextlib.closing(HTTPConnection(host, port, timeout=timeout + _MARGIN)) as connection:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        text = response.read()
-    if response.status not in (200, 504):
-        raise ControlError(f"{response.status}: {text.decode(errors='replace').strip()}")
-    answer: dict[str, Any] = json.loads(text)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            text = response.read()
+        except HTTPException as error:
+            raise ControlError(f"{host}:{port} is no Control API: {error!r}") from None
+    answer = _read(text)
+    if response.status not in (200, 504) or "settled" not in answer:
+        said = answer.get("error_msg") or f"{host}:{port} is no Control API"
+        raise ControlError(f"{response.status}: {said}")
     return Settled(
         answer["settled"],
         answer["revision"],
         {worker["id"]: worker["revision"] for worker in answer["workers"]},
         tuple(answer["late"]),
     )
+
+
+def _read(text: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
