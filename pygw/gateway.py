@@ -15,8 +15,8 @@ from pygw.changes import Changes
 from pygw.config.bridge_calls import store_calls
 from pygw.config.choose import open_debug, open_snapshot, open_standalone, open_store
 from pygw.config.model import Settings
-from pygw.config.store import Store
 from pygw.config.plugin_files import PluginFiles
+from pygw.config.store import Store
 from pygw.hub.clock import Clock
 from pygw.pluginmanager import find_plugins, load_extensions, start_hooks, start_plugins
 from pygw.vm.python_plugins import PythonPlugins

@@ -5,6 +5,7 @@ millisecond. Must never wait by itself and never know what runs at a deadline.
 """
 
 from array import array
+from collections.abc import Callable
 from time import monotonic as _monotonic
 from time import time as _time
 from typing import Protocol
@@ -62,13 +63,14 @@ class VirtualClock(Clock):
     """A clock that stands still until `advance`; for tests.
 
     Arguments: the wall time (seconds since the epoch) and the monotonic time (seconds) to start
-    from.
+    from. before_advance: called before the time moves.
     """
 
-    __slots__ = ("_waiters", "_wall_offset")
+    __slots__ = ("_waiters", "_wall_offset", "before_advance")
 
     def __init__(self, now: float = 1_700_000_000.0, monotonic: float = 1_000.0) -> None:
         self._waiters: list[Waiter] = []
+        self.before_advance: Callable[[], None] | None = None
         self._wall_offset = now - monotonic
         super().__init__()
         self._set(monotonic)
@@ -96,6 +98,8 @@ class VirtualClock(Clock):
         """
         if seconds < 0:
             raise ValueError(f"time cannot go back by {-seconds} s")
+        if self.before_advance:
+            self.before_advance()
         target = self.monotonic + seconds
         self._settle()
         deadline = self._next_deadline()
@@ -104,6 +108,14 @@ class VirtualClock(Clock):
             self._settle()
             deadline = self._next_deadline()
         self._set(max(target, self.monotonic))
+
+    def jump(self) -> bool:
+        """Let the time pass until the earliest deadline, as advance(). False: there is none."""
+        deadline = self._next_deadline()
+        if deadline is None:
+            return False
+        self.advance(max(0.0, deadline - self.monotonic))
+        return True
 
     def _set(self, monotonic: float) -> None:
         cell = self._cell

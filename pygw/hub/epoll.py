@@ -42,7 +42,8 @@ class EpollHub:
     """The hub of one worker; not thread-safe but for `post_threadsafe`.
 
     clock: whose time it keeps. dispatch: set by the owner, called once per epoll event with
-    (fd, EPOLL* bits). greenlet: the host, once started; join it to wait for the end.
+    (fd, EPOLL* bits). reorder: puts the events of a round in another order, in place, as
+    the kernel might have; for tests. greenlet: the host, once started; join it to wait for the end.
     rounds: at most so many before other greenlets get their turn. batch: at most so many
     descriptors, and timers, in a round. turn_seconds: a turn ends after the round that exceeds it.
     """
@@ -52,6 +53,7 @@ class EpollHub:
     ) -> None:
         self.clock = clock
         self.dispatch: Callable[[int, int], object] = _no_dispatch
+        self.reorder: Callable[[list[tuple[int, int]]], None] | None = None
         self._rounds = rounds
         self._batch = batch
         self._turn_seconds = turn_seconds
@@ -221,6 +223,8 @@ class EpollHub:
     def _serve(self, events: list[tuple[int, int]]) -> None:
         dispatch, changed = self.dispatch, self._changed
         changed.clear()
+        if self.reorder is not None:
+            self.reorder(events)
         for fd, bits in events:
             if changed and fd in changed:
                 continue  # closed, or closed and opened anew, since the kernel reported this

@@ -257,6 +257,15 @@ function _M.drain(callback)
     bridge.call_at(clock.monotonic() + DRAIN_GRACE, idle_closer)
 end
 
+-- The streams of open connections, as a set.
+function _M.streams()
+    local found = {}
+    for conn in pairs(open) do
+        found[conn.stream] = true
+    end
+    return found
+end
+
 -- {accepted (connections), requests}, of this worker since its start. Not to be written to.
 function _M.totals()
     return totals

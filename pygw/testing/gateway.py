@@ -1,0 +1,354 @@
+"""Owns a whole gateway in the process of a test: its configuration, requests to it, what it logs.
+
+Requests take the way of every request, through the parser, the phases and the proxy; only the
+port is left out, unless one is asked for. Must never replace a part of the gateway by a mock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import gevent
+import gevent.select
+import yaml
+from gevent import socket
+
+from pygw.config.embedded import MEMORY, EmbeddedStore
+from pygw.config.settings import load
+from pygw.gateway import Gateway as Worker
+from pygw.hub.clock import Clock, VirtualClock
+from pygw.testing.applied import Applied
+from pygw.testing.hooks import BUDGET, LuaHooks
+from pygw.testing.inside import Inside
+from pygw.testing.messages import Answer, Fields, answer, pairs, request
+from pygw.testing.upstream import Upstream
+from pygw.vm.worker import Listener
+
+PATIENCE = 10.0  # seconds of real time after which a test has waited in vain
+_SERVER = ("127.0.0.1", 80)
+_CLIENT_PORT = 50_000
+_PREFIX = "/apisix"
+_JUMPS = 100_000  # of virtual time in a row, after which it counts as hanging
+_STEP = 1.0  # virtual seconds between looks at a gateway that stops
+
+
+class GatewayError(Exception):
+    """What a test asked of the gateway cannot be; the message has the end of its log."""
+
+
+class Gateway:
+    """A gateway that runs. `upstream`: the stub behind its routes; `clock`: its time.
+
+    autojump: seconds of real time without any event after which virtual time moves on to the next
+    deadline while a request waits; None: only `clock.advance` moves it.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        store: EmbeddedStore,
+        upstream: Upstream,
+        clock: Clock,
+        log_fd: int,
+        port: int | None,
+        applied: Applied,
+        autojump: float | None,
+        hooks: LuaHooks,
+    ) -> None:
+        self.store, self.upstream, self.clock, self.port = store, upstream, clock, port
+        self.autojump = autojump
+        self.inside = Inside(worker.worker.runtime)
+        self.asked: list[str] = []  # what was requested, and the status: "GET /x: 200"
+        self._worker, self._log_fd, self._applied, self._hooks = worker, log_fd, applied, hooks
+        self._numbers = itertools.count(1)
+        self._refused: dict[tuple[str, int], str] = {}  # (key, revision) -> what the log says
+        self._looked = 0  # so much of the log has been looked at for refusals
+
+    # -- requests ---------------------------------------------------------------------------------
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: Fields | None = None,
+        body: bytes | str | None = None,
+        json: Any = None,
+        host: str = "localhost",
+        remote_addr: str = "127.0.0.1",
+    ) -> Answer:
+        """Send one request on a connection of its own and return the response.
+
+        target: path and query as they are to be sent. json: the body, instead of `body`.
+        remote_addr: the address that the client is said to have. Raises GatewayError when no
+        whole response comes.
+        """
+        given = pairs(headers)
+        names = {name.lower() for name, _ in given}
+        fields = [] if "host" in names else [("Host", host)]
+        fields += [] if "connection" in names else [("Connection", "close")]
+        if json is not None:
+            body = _json(json)
+            fields += [] if "content-type" in names else [("Content-Type", "application/json")]
+        data = body.encode() if isinstance(body, str) else body
+        with contextlib.closing(self._connect(remote_addr)) as connection:
+            self._hooks.refill()
+            self.asked.append(f"{method} {target}: no answer")
+            connection.sendall(request(method, target, fields + given, data))
+            found = self._answer(connection, method)
+        self.asked[-1] = f"{method} {target}: {found.status}"
+        return found
+
+    def get(self, target: str, **options: Any) -> Answer:
+        """request("GET", …)"""
+        return self.request("GET", target, **options)
+
+    def post(self, target: str, **options: Any) -> Answer:
+        """request("POST", …)"""
+        return self.request("POST", target, **options)
+
+    def connect(self, remote_addr: str = "127.0.0.1") -> Any:
+        """A connection to the gateway, for a test that writes every byte itself.
+
+        A gevent socket; closing it is the test's.
+        """
+        return self._connect(remote_addr)
+
+    def _connect(self, remote_addr: str) -> Any:
+        ours, theirs = socket.socketpair()
+        fd = theirs.detach()
+        os.set_blocking(fd, False)
+        client = (remote_addr, _CLIENT_PORT)
+        self._worker.worker.bridge.hand_over(1, fd, client, _SERVER)
+        return ours
+
+    def _answer(self, connection: Any, method: str) -> Answer:
+        data, end = b"", time.monotonic() + PATIENCE
+        while True:
+            wait = PATIENCE if self.autojump is None else self.autojump
+            if _is_readable(connection, wait):
+                chunk = connection.recv(1 << 16)
+                if not chunk:
+                    break
+                data += chunk
+            elif time.monotonic() > end or not self._jump(connection):
+                raise self._error(f"no answer within {PATIENCE:g} s, but {data[:200]!r}")
+        try:
+            return answer(data, method)
+        except ValueError as error:
+            raise self._error(str(error)) from None
+
+    def _jump(self, connection: Any) -> bool:
+        """Let virtual time pass until something comes of it. Returns whether it can."""
+        if self.autojump is None or not isinstance(self.clock, VirtualClock):
+            return False
+        jumped = self.clock.jump()
+        for _ in range(_JUMPS):
+            if not jumped or self.inside.waits_for_io() or _is_readable(connection, 0.0):
+                break
+            jumped = self.clock.jump()
+        return jumped
+
+    # -- configuration ----------------------------------------------------------------------------
+
+    def put(self, key: str, value: Any) -> None:
+        """Write one item, such as "routes/1"; returns when it is served.
+
+        Raises GatewayError with the gateway's message when it is refused.
+        """
+        revision = self.store.put(f"{_PREFIX}/{key}".encode(), _json(value).encode())
+        self._until_applied({key: revision})
+        if refusal := self._refused.get((key, revision)):
+            raise GatewayError(refusal)
+
+    def delete(self, key: str) -> None:
+        """Remove one item; returns when it is served no more."""
+        revision, found = self.store.delete(f"{_PREFIX}/{key}".encode())
+        if found:
+            self._until_applied({key: revision})
+
+    def load(self, configuration: str | Mapping[str, Any]) -> None:
+        """Write the items of a configuration as apisix.yaml has it, YAML or a mapping of lists.
+
+        Upstreams, consumers and other items that routes name come first. As put().
+        """
+        given = (
+            configuration if isinstance(configuration, Mapping) else yaml.safe_load(configuration)
+        )
+        kinds = sorted(given, key=lambda kind: (kind == "routes", kind == "global_rules"))
+        for kind in kinds:
+            for number, item in enumerate(given[kind] or [], 1):
+                name = item.get("id") or item.get("username") or number
+                self.put(f"{kind}/{name}", item)
+
+    def route(self, plugins: Mapping[str, Any] | None = None, **fields: Any) -> str:
+        """Make a route to the upstream with these plugins; returns its path.
+
+        It matches that path and all that is below. fields: of the route, in place of these.
+        """
+        path = f"/test/{next(self._numbers)}"
+        route = {
+            "uris": [path, f"{path}/*"],
+            "plugins": dict(plugins or {}),
+            "upstream": {"type": "roundrobin", "nodes": {self.upstream.node: 1}},
+            **fields,
+        }
+        if "uri" in fields:
+            del route["uris"]
+        self.put(f"routes/{path[6:]}", route)
+        return str(fields.get("uri", path))
+
+    def settle(self) -> None:
+        """Return when the gateway has applied, or refused, all that is in its store."""
+        _, items = self.store.readdir(f"{_PREFIX}/".encode())
+        start = len(_PREFIX) + 1
+        self._until_applied({item.key.decode()[start:]: item.mod_rev for item in items})
+
+    def _until_applied(self, revisions: Mapping[str, int]) -> None:
+        waiting = dict(revisions)
+
+        def done() -> bool:
+            for key, at in list(waiting.items()):
+                if self._applied.has(key, at) or self._is_refused(key, at):
+                    del waiting[key]
+            return not waiting
+
+        self.until(done)
+        self._looked = len(self.log)
+
+    def _is_refused(self, key: str, revision: int) -> bool:
+        """Whether the log says so, since it was last looked at; it knows no revisions."""
+        mark = re.escape(f"[{_PREFIX}/{key}]")
+        found = re.search(rf"^.*{mark}.*$", self.log[self._looked :], re.M)
+        if found:
+            self._refused[key, revision] = found[0]
+        return (key, revision) in self._refused
+
+    # -- what it says and does --------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def no_leaks(self, *, shared_entries: int = 0, memory: float = 512.0) -> Iterator[None]:
+        """Assert that the block leaves no timer, socket or coroutine behind.
+
+        It may leave so many more entries of shared dictionaries, and KiB of Lua's memory.
+        """
+        self.settle()
+        before = self.inside.open()
+        yield
+        self.settle()
+        after = self.inside.open()
+        allowed = {"timers": 0, "sockets": 0, "coroutines": 0, "memory": memory}
+        allowed["shared_entries"] = shared_entries
+        grown = {
+            name: f"{getattr(before, name):g} before, {getattr(after, name):g} now"
+            for name, more in allowed.items()
+            if getattr(after, name) > getattr(before, name) + more
+        }
+        assert not grown, f"left behind: {grown}"
+
+    @property
+    def log(self) -> str:
+        """The error log so far."""
+        size = os.fstat(self._log_fd).st_size
+        return os.pread(self._log_fd, size, 0).decode("utf-8", "replace")
+
+    def until(self, true: Callable[[], bool]) -> None:
+        """Let the gateway run until `true()`. Raises GatewayError when that takes too long."""
+        with gevent.Timeout(PATIENCE, self._error(f"not true within {PATIENCE:g} s")):
+            while not true():
+                self._applied.changed.wait(0.005)
+
+    def _error(self, message: str) -> GatewayError:
+        log = self.log[-4000:]
+        return GatewayError(f"{message}\nthe gateway's log:\n{log}" if log else message)
+
+
+def _is_readable(connection: Any, seconds: float) -> bool:
+    return bool(gevent.select.select([connection], [], [], seconds)[0])
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value)
+
+
+@contextlib.contextmanager
+def running(
+    directory: Path,
+    config: Mapping[str, Any] | Path | None = None,
+    *,
+    clock: Clock | None = None,
+    port: bool = False,
+    autojump: float | None = 0.02,
+    budget: int = BUDGET,
+    seed: int = 0,
+) -> Iterator[Gateway]:
+    """Run a gateway for a `with` statement.
+
+    directory: an empty one for its files. config: what config.yaml says, or that file itself.
+    clock: default a virtual one, which begins at 1,700,000,000. port: listen on a free port of
+    127.0.0.1, too. autojump: see Gateway. budget: instructions of Lua's that a request may take, 0
+    for any number, with the JIT on. seed: where chance begins, 0 not to touch it; it also decides
+    the order in which sockets that are ready at once are served.
+    Raises ConfigError, ExtensionError or StartError.
+    """
+    if isinstance(config, Path):
+        path = config
+    else:
+        path = directory / "config.yaml"
+        path.write_text(yaml.safe_dump(dict(config or {})), encoding="utf-8")
+    settings = load(path, overrides={("deployment", "role"): "traditional"})
+    clock = clock or VirtualClock()
+    applied, upstream = Applied(), Upstream()
+    with contextlib.ExitStack() as stack:
+        stack.callback(upstream.stop)
+        store = EmbeddedStore(MEMORY)
+        stack.callback(store.close)
+        log_fd = os.memfd_create("error.log", os.MFD_CLOEXEC)
+        stack.callback(os.close, log_fd)
+        listeners, bound = [Listener(-1)], None
+        if port:
+            listener = stack.enter_context(contextlib.closing(_listener()))
+            bound = listener.getsockname()[1]
+            listeners.append(Listener(listener.fileno()))
+        worker = Worker(
+            settings, 0, listeners, clock=clock, error_fd=log_fd, store=store, hooks=[applied]
+        )
+        hooks = LuaHooks(worker.worker.runtime, budget)
+        stack.callback(hooks.report)
+        if seed:
+            worker.worker.hub.reorder = Random(seed).shuffle
+        if isinstance(clock, VirtualClock):
+            clock.before_advance = hooks.refill
+        worker.start()
+        stack.callback(_stop, worker, clock)
+        gateway = Gateway(worker, store, upstream, clock, log_fd, bound, applied, autojump, hooks)
+        gateway.inside.watch(seed)
+        yield gateway
+
+
+def _listener() -> Any:
+    listener = socket.socket()
+    listener.setblocking(False)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(64)
+    return listener
+
+
+def _stop(worker: Worker, clock: Clock) -> None:
+    """Timers of Lua's that sleep in virtual time would be waited for in vain."""
+    worker.stop(graceful=False)
+    ending = gevent.spawn(worker.run)
+    while not ending.ready():
+        gevent.sleep(0)
+        if isinstance(clock, VirtualClock):
+            clock.advance(_STEP)
+    ending.get()

@@ -1,0 +1,102 @@
+"""Owns the upstream that a gateway under test talks to: it answers as told, keeps what it got."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import gevent.server
+
+from pygw.testing.messages import Fields, Headers, Seen, pairs, read_head
+
+Reply = tuple[int, Fields | None, Any]
+
+
+class Upstream:
+    """A server on a free port of 127.0.0.1. `requests`: what it got; `node`: its "host:port".
+
+    It answers 200 "hello", unless `reply` or `respond` say otherwise.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Seen] = []
+        self._respond: Callable[[Seen], Reply] = _hello
+        self._server = gevent.server.StreamServer(("127.0.0.1", 0), self._serve)
+        self._server.start()
+        self.port: int = self._server.server_port
+        self.node = f"127.0.0.1:{self.port}"
+
+    @property
+    def last(self) -> Seen:
+        """The last request. Raises AssertionError when none came."""
+        assert self.requests, "no request came to the upstream"
+        return self.requests[-1]
+
+    def reply(self, status: int = 200, body: Any = "", headers: Fields | None = None) -> None:
+        """Answer every request so from now on; body: str, bytes, or what JSON can say."""
+        self._respond = lambda _: (status, headers, body)
+
+    def respond(self, function: Callable[[Seen], Reply]) -> None:
+        """Answer requests with what function(request) returns: (status, headers, body)."""
+        self._respond = function
+
+    def reset(self) -> None:
+        """Forget the requests, and what to answer."""
+        self.requests.clear()
+        self._respond = _hello
+
+    def stop(self) -> None:
+        """End it; connections that are open are closed."""
+        self._server.stop(timeout=0)
+
+    def _serve(self, connection: Any, _address: Any) -> None:
+        with contextlib.closing(connection), connection.makefile("rb") as stream:
+            while seen := _read(stream):
+                self.requests.append(seen)
+                connection.sendall(_message(seen, *self._respond(seen)))
+
+
+def _hello(_: Seen) -> Reply:
+    return 200, None, "hello"
+
+
+def _read(stream: Any) -> Seen | None:
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = stream.readline()
+        if not line:
+            return None
+        head += line
+    first, headers = read_head(head[:-4])
+    method, target, _ = first.split(" ")
+    return Seen(method, target, headers, _read_body(stream, headers))
+
+
+def _read_body(stream: Any, headers: Headers) -> bytes:
+    if length := headers.get("Content-Length"):
+        return bytes(stream.read(int(length)))
+    body = b""
+    if headers.get("Transfer-Encoding"):
+        while size := int(stream.readline(), 16):
+            body += stream.read(size)
+            stream.readline()
+        stream.readline()
+    return body
+
+
+def _message(seen: Seen, status: int, headers: Fields | None, body: Any) -> bytes:
+    data = body if isinstance(body, bytes) else _text(body).encode()
+    fields = pairs(headers)
+    if not isinstance(body, str | bytes):
+        fields.append(("Content-Type", "application/json"))
+    if not any(name.lower() == "transfer-encoding" for name, _ in fields):
+        fields.append(("Content-Length", str(len(data))))
+    lines = [f"HTTP/1.1 {status} Reason", *(f"{name}: {value}" for name, value in fields)]
+    head = "\r\n".join([*lines, "", ""]).encode()
+    return head + (b"" if seen.method == "HEAD" else data)
+
+
+def _text(body: Any) -> str:
+    return body if isinstance(body, str) else json.dumps(body)
