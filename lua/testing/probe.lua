@@ -79,6 +79,11 @@ function _M.evaluate(code)
     return json.encode(plain(results, 8))
 end
 
+-- Whether a plugin of that name is loaded.
+function _M.has_plugin(name)
+    return require("apisix.plugin.loader").plugins_hash[name] ~= nil
+end
+
 -- The keys and values of a shared dictionary as JSON; nil when there is none of that name.
 function _M.shared(name)
     local dict = ngx.shared[name]

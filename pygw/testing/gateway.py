@@ -194,7 +194,11 @@ class Gateway:
         """Make a route to the upstream with these plugins; returns its path.
 
         It matches that path and all that is below. fields: of the route, in place of these.
+        Raises GatewayError when a plugin is not loaded, or refuses its configuration.
         """
+        for name in plugins or {}:
+            if not self.inside.has_plugin(name):
+                raise self._error(f"the plugin {name} is not loaded")
         path = f"/test/{next(self._numbers)}"
         route = {
             "uris": [path, f"{path}/*"],

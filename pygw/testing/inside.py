@@ -50,6 +50,10 @@ class Inside:
         results = json.loads(self._text("evaluate", code))
         return results[0] if len(results) == 1 else results or None
 
+    def has_plugin(self, name: str) -> bool:
+        """Whether a plugin of that name is loaded."""
+        return bool(self._functions["has_plugin"](name))
+
     def shared(self, name: str) -> dict[str, Any]:
         """The entries of a shared dictionary. Raises KeyError when there is none of that name."""
         text = self._functions["shared"](name)

@@ -10,7 +10,6 @@ from typing import Any
 from pygw.testing.gateway import Gateway, GatewayError
 from pygw.testing.messages import Answer
 
-_LOADED = 'return require("apisix.plugin.loader").plugins_hash["%s"] ~= nil'
 _CHECK = """
 local conf = require("apisix.core.json").decode([==[%s]==])
 local ok, err = require("apisix.plugin.check").check_schema({ ["%s"] = conf })
@@ -27,7 +26,7 @@ class LuaPlugin:
 
     def __init__(self, gateway: Gateway, name: str, conf: Mapping[str, Any] | None) -> None:
         self.gateway, self.name = gateway, name
-        if not gateway.inside.lua(_LOADED % name):
+        if not gateway.inside.has_plugin(name):
             raise GatewayError(
                 f"the plugin {name} is not loaded; the gateway's log:\n{gateway.log}"
             )
