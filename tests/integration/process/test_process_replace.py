@@ -107,7 +107,7 @@ def test_an_application_that_cannot_load_ends_the_start_with_the_reason(start: A
 
 def test_a_worker_that_dies_at_once_is_tried_a_few_times_then_the_master_ends(start: Any) -> None:
     code = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-    gateway = start(ONE_WORKER, command=with_children(worker=code, admin=SERVES))
+    gateway = start(ANY_PORTS, command=with_children(worker=code, admin=SERVES))
     assert gateway.ended() == 1
     log = gateway.log.everything()
     assert log.count("killed by SIGSEGV; replaced in") == 3
