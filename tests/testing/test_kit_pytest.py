@@ -95,3 +95,15 @@ def test_it(request):
     assert run(project)[0] == 0
     (project / "pytest.ini").write_text("[pytest]\npygw_monkey_patch = true\n")
     assert run(project)[0] == 0
+
+
+def test_those_who_do_not_use_it_do_not_pay_for_it(project: Path) -> None:
+    (project / "test_it.py").write_text("""
+import sys
+
+def test_it(pytestconfig):
+    assert pytestconfig.pluginmanager.has_plugin("pygw")
+    assert not {"gevent", "lupa", "yaml", "coverage"} & sys.modules.keys()
+""")
+    code, said = run(project, "-p", "no:cov", "-p", "no:hypothesispytest", "-p", "no:pytest_cov")
+    assert code == 0, said

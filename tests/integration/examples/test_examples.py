@@ -181,9 +181,9 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
     shutil.copytree(EXAMPLES, copy, ignore=shutil.ignore_patterns("run", "__pycache__"))
     scripts = tmp_path / "bin"
     scripts.mkdir()
-    (scripts / "python").symlink_to(sys.executable)
-    (scripts / "pygw").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pygw "$@"\n')
-    (scripts / "pygw").chmod(0o755)
+    for name, module in [("python", ""), ("pygw", "-m pygw ")]:
+        (scripts / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {module}"$@"\n')
+        (scripts / name).chmod(0o755)
     runner = Runner(copy, free_ports())
     yield runner
     runner.stop()
