@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,12 @@ def restore(data: bytes) -> Settings:
 
 def defaults() -> dict[str, Any]:
     """The parsed defaults.yaml, a fresh copy."""
+    return deepcopy(_defaults())
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """Parsed once in a process: tests start many gateways in theirs."""
     text = DEFAULTS_FILE.read_text(encoding="utf-8")
     value: dict[str, Any] = read_text(text, DEFAULTS_FILE.name, env={}).value
     return value
