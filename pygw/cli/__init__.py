@@ -4,8 +4,10 @@ It reads options and prints; what it starts or checks stands elsewhere.
 """
 
 from pygw.cli.commands import main
+from pygw.cli.new import new
 from pygw.cli.settled import settled
 
+main.add_command(new)
 main.add_command(settled)
 
 __all__ = ["main"]

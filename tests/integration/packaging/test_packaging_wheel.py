@@ -50,6 +50,7 @@ def test_the_wheel_carries_all_python_and_lua(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = checkout("pygw", ".py") | {"pygw/config/defaults.yaml", "pygw/py.typed"}
+    wanted |= checkout("pygw/cli/templates", ".txt")
     wanted |= {f"pygw/{name}" for name in checkout("lua", ".lua") | checkout("plugins", ".lua")}
     assert wanted <= names
     assert wheel.name.endswith("-py3-none-any.whl")
