@@ -4,9 +4,11 @@ It reads options and prints; what it starts or checks stands elsewhere.
 """
 
 from pygw.cli.commands import main
+from pygw.cli.get import get
 from pygw.cli.new import new
 from pygw.cli.settled import settled
 
+main.add_command(get)
 main.add_command(new)
 main.add_command(settled)
 

@@ -36,6 +36,8 @@ def main() -> None:
     pygw check plugins/         check whether plugins can run here
     pygw reload -c config.yaml  have a running gateway read it again
     pygw trace GET /path        show what plugins do to a request
+    pygw get /path              one request, without a server
+    pygw new plugin NAME        write a plugin and its tests
     """
 
 

@@ -26,6 +26,11 @@ local function write(loaded)
 end
 _M.write = write
 
+-- Whether the worker has its configuration.
+function _M.is_loaded()
+    return last == true
+end
+
 -- The worker is not ready before that directory has come. What is followed later on does not count.
 function _M.expect(key)
     if not started then
