@@ -11,10 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pygw.testing.gateway import Gateway, GatewayError, running
+    from pygw.testing.gateway import Gateway, GatewayError
     from pygw.testing.inside import LuaError
     from pygw.testing.lua_plugin import LuaPlugin
     from pygw.testing.messages import Answer, Headers, Seen
+    from pygw.testing.runner import running
     from pygw.testing.upstream import Upstream
 
 __all__ = [
@@ -30,10 +31,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "gateway": ("Gateway", "GatewayError", "running"),
+    "gateway": ("Gateway", "GatewayError"),
     "inside": ("LuaError",),
     "lua_plugin": ("LuaPlugin",),
     "messages": ("Answer", "Headers", "Seen"),
+    "runner": ("running",),
     "upstream": ("Upstream",),
 }
 
