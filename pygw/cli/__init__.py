@@ -7,9 +7,11 @@ from pygw.cli.commands import main
 from pygw.cli.get import get
 from pygw.cli.new import new
 from pygw.cli.settled import settled
+from pygw.cli.shell import shell
 
 main.add_command(get)
 main.add_command(new)
 main.add_command(settled)
+main.add_command(shell)
 
 __all__ = ["main"]
