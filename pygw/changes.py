@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from typing import Any, Literal
 
 import gevent
 from gevent.queue import Queue
@@ -29,6 +29,7 @@ class Changes:
         self._wanted = bool(hook.get_hookimpls())
         self._queue: Any = Queue()
         self._greenlet: Any = None
+        self._known: set[tuple[str, str]] = set()
 
     def announce(self, directory: str, item_id: str, value: str | None, revision: float) -> bool:
         """The bridge's `config_changed`: value is JSON, None for a deleted item.
@@ -54,11 +55,25 @@ class Changes:
         while True:
             directory, item_id, text, revision = self._queue.get()
             value = None if text is None else json.loads(text.encode("latin-1"))
-            change = ConfigChange(directory, _text(item_id), value, revision)
+            change = ConfigChange(
+                directory, _text(item_id), value, revision, self._action(directory, item_id, text)
+            )
             try:
                 self._hook(change=change)
             except Exception:
                 log.exception("a pygw_config_change hook failed on %s/%s", directory, change.id)
+
+    def _action(
+        self, directory: str, item_id: str, text: str | None
+    ) -> Literal["added", "changed", "removed"]:
+        item = directory, item_id
+        if text is None:
+            self._known.discard(item)
+            return "removed"
+        if item in self._known:
+            return "changed"
+        self._known.add(item)
+        return "added"
 
 
 def _text(crossed: str) -> str:

@@ -17,8 +17,18 @@ from pygw.config.choose import open_debug, open_snapshot, open_standalone, open_
 from pygw.config.model import Settings
 from pygw.config.plugin_files import PluginFiles
 from pygw.config.store import Store
+from pygw.hookcalls import HookCalls, implemented
+from pygw.hookphases import HookPhases
 from pygw.hub.clock import Clock
-from pygw.pluginmanager import find_plugins, load_extensions, start_hooks, start_plugins
+from pygw.pluginmanager import (
+    ExtensionError,
+    broken_of,
+    discover,
+    start_hooks,
+    start_plugin,
+)
+from pygw.process.watchdog import Watchdog
+from pygw.services import begin, end
 from pygw.vm.python_plugins import PythonPlugins
 from pygw.vm.worker import Listener, Process, Worker
 
@@ -31,6 +41,8 @@ class Gateway:
     app: path of another Lua application, which gets the ngx runtime alone, no Python plugins.
     process, shared_fds: as Worker's; a privileged agent has the id -1.
     store: the one to use and to close, in place of what the settings ask for.
+    careful: a Python plugin that cannot be used is an ExtensionError, as in a reload, which then
+    leaves all as it was; else requests that need it are refused and the others go on.
     hooks: objects with hook implementations, beside the extensions that the settings name.
     Raises ExtensionError, StoreRefused or ConfigError when an extension, the store or apisix.yaml
     cannot be used.
@@ -49,14 +61,26 @@ class Gateway:
         shared_fds: Mapping[str, int] | None = None,
         store: Store | None = None,
         hooks: Sequence[object] = (),
+        careful: bool = False,
     ) -> None:
         self.id = worker_id
-        self.hooks = load_extensions(settings.python_plugins, settings.base)
+        found = discover(settings)
+        self.hooks = found.manager
         for each in hooks:
             self.hooks.register(each)
-        self._plugins = {} if app else find_plugins(self.hooks)
-        self._runner = PythonPlugins(self._plugins)
+        self._plugins = {} if app else found.find_plugins()
+        self._runner = PythonPlugins(self._plugins, HookPhases(self.hooks))
+        self.config = found.config
+        for each in [] if app else found.broken:
+            self._runner.drop(each)
+        self._faults, self._careful = found.faults, careful
+        if careful and found.faults:
+            raise ExtensionError(found.faults[0])
+        self._watchdog: Watchdog | None = None
+        if self._plugins and settings.watchdog_timeout:
+            self._watchdog = Watchdog(settings.watchdog_timeout, error_fd)
         self._changes = Changes(self.hooks.hook.pygw_config_change)
+        self.hook_calls = HookCalls(self.hooks)
         self._settings = settings
         self._store = None if app else store or open_store(settings)
         self._standalone = None if app else open_standalone(settings)
@@ -73,14 +97,19 @@ class Gateway:
             strict=settings.strict_phases,
             process=process,
             shared_fds=shared_fds,
+            hooks=implemented(self.hooks),
             calls=calls,
             awaits=awaits,
         )
-        self._runner.attach(self.worker.bridge, self.worker.hub.post)
+        self._services = self._runner.attach(
+            self.worker.bridge, self.worker.hub, self.worker.timers
+        )
 
     def _bridge_functions(self) -> tuple[dict[str, Callable[..., Any]], ...]:
         calls: dict[str, Callable[..., Any]] = dict(self._runner.calls)
         calls["config_changed"] = self._changes.announce
+        calls["plugin_loaded"] = self.hook_calls.on_plugin
+        calls["log_record"] = self.hook_calls.on_line
         awaits: dict[str, Callable[..., Any]] = {}
         parts = []
         if self._store is not None:
@@ -101,31 +130,54 @@ class Gateway:
 
     def start(self) -> None:
         """Boot and serve. Raises StartError or ExtensionError."""
+        for fault in self._faults:
+            log.error("%s; the others go on", fault)
+        begin(self._services)
         try:
-            start_plugins(self._plugins.values())
+            self._start_plugins()
             self.worker.start()
         except BaseException:
             self.worker.hub.stop()
             self._close()
             raise
         try:
-            start_hooks(self.hooks, self.id)
+            start_hooks(self.hooks, self.id, self.config)
         except BaseException:
             self.stop(graceful=False)
             self.run()
             raise
         self._changes.start()
+        self.hook_calls.start()
+        _try("a pygw_worker_ready hook", self.hooks.hook.pygw_worker_ready, worker_id=self.id)
+        if self._watchdog is not None:
+            self._watchdog.start()
+
+    def _start_plugins(self) -> None:
+        for name, plugin in list(self._plugins.items()):
+            try:
+                routes = start_plugin(plugin)
+            except ExtensionError as error:
+                if self._careful:
+                    raise
+                log.error("%s; the others go on", error)  # noqa: TRY400 - it says where
+                self._runner.drop(broken_of(plugin, str(error)))
+                del self._plugins[name]
+            else:
+                self._runner.set_routes(name, routes)
 
     def run(self) -> None:
         """Serve until `stop`."""
         try:
             self.worker.run()
         finally:
+            if self._watchdog is not None:
+                self._watchdog.stop()
             self._changes.stop()
             self._runner.close()
             for plugin in self._plugins.values():
                 _try("the destroy of a Python plugin", plugin.destroy)
             _try("a pygw_worker_stop hook", self.hooks.hook.pygw_worker_stop, worker_id=self.id)
+            self.hook_calls.stop()
             self._close()
 
     def note_reopen(self) -> None:
@@ -141,6 +193,7 @@ class Gateway:
                 gevent.spawn(file.close)  # wakes the timer that waits for the file
 
     def _close(self) -> None:
+        end(self._services)
         self._plugin_files.close()
         if self._store is not None:
             self._store.close()

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pygw.plugin import PHASES, Plugin
+from pygw.plugin_schema import KINDS, is_typed, json_schema
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _ARGUMENTS: dict[str, tuple[str, ...]] = dict.fromkeys(PHASES, ("conf", "ctx")) | {
     "body_filter": ("conf", "ctx", "chunk", "last")
 }
+_GENERATOR = ("conf", "ctx", "chunks")
 
 
 class PluginError(Exception):
@@ -39,7 +41,7 @@ def where(cls: type) -> str:
 
 
 def _faults(cls: type[Plugin]) -> Iterator[str]:
-    name, schema = getattr(cls, "name", None), getattr(cls, "schema", None)
+    name = getattr(cls, "name", None)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         yield f"`name` must be letters, digits, `-`, `_` and `.`, not {name!r}"
     for attribute in ("priority", "version"):
@@ -48,23 +50,41 @@ def _faults(cls: type[Plugin]) -> Iterator[str]:
             if attribute == "version" and isinstance(value, str):
                 continue
             yield f"`{attribute}` must be a number, not {value!r}"
-    yield from _schema_faults(schema)
-    if not cls.phases():
-        yield f"it has no phase: define at least one of {', '.join(PHASES)}"
+    for kind in KINDS:
+        schema = getattr(cls, kind, None)
+        if kind == "schema" or schema is not None:
+            yield from _schema_faults(kind, schema)
+    if not cls.phases() and cls.api is Plugin.api and cls.control_api is Plugin.control_api:
+        yield f"it has no phase: define at least one of {', '.join(PHASES)}, api, control_api"
+    yield from timeout_faults(cls.timeout, cls.on_timeout)
     for phase in cls.phases():
         yield from _phase_faults(phase, getattr(cls, phase))
 
 
-def _schema_faults(schema: Any) -> Iterator[str]:
-    if not isinstance(schema, dict):
-        yield f"`schema` must be a JSON Schema, a dict, not {schema!r}"
+def timeout_faults(timeout: Any, on_timeout: Any) -> Iterator[str]:
+    """What is wrong with a plugin's `timeout` and `on_timeout`."""
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if timeout is not None and not (is_number and timeout > 0):
+        yield f"`timeout` must be seconds above 0, or None for no end, not {timeout!r}"
+    if on_timeout not in ("fail", "pass"):
+        yield f'`on_timeout` must be "fail" or "pass", not {on_timeout!r}'
+
+
+def _schema_faults(kind: str, schema: Any) -> Iterator[str]:
+    if not (isinstance(schema, dict) or is_typed(schema)):
+        yield (
+            f"`{kind}` must be a JSON Schema, a dict, or a msgspec Struct or pydantic type,"
+            f" not {schema!r}"
+        )
         return
     try:
-        json.dumps(schema)
-    except (TypeError, ValueError) as error:
-        yield f"`schema` is no JSON: {error}"
-    if "_meta" in (schema.get("properties") or {}):
-        yield "`schema` must not define `_meta`: every plugin has it, and pygw defines it"
+        made = json_schema(schema)
+        json.dumps(made)
+    except Exception as error:
+        yield f"`{kind}` is no JSON: {error}"
+        return
+    if "_meta" in (made.get("properties") or {}):
+        yield f"`{kind}` must not define `_meta`: every plugin has it, and pygw defines it"
 
 
 def _phase_faults(phase: str, function: Any) -> Iterator[str]:
@@ -76,6 +96,10 @@ def _phase_faults(phase: str, function: Any) -> Iterator[str]:
             f"`{phase}` is `async def`, and no asyncio loop runs here: write `def` and call what"
             " blocks; gevent suspends this request alone"
         )
+    elif inspect.isgeneratorfunction(function) and phase == "body_filter":
+        if not _takes(function, 1 + len(_GENERATOR)):
+            given = f"{phase}{inspect.signature(function)}"
+            yield f"`{given}` has a `yield` and must take `{phase}(self, {', '.join(_GENERATOR)})`"
     elif inspect.isgeneratorfunction(function):
         yield f"`{phase}` has a `yield`, so calling it would do nothing: return instead"
     elif not _takes(function, 1 + len(arguments)):

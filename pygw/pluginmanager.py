@@ -13,6 +13,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,8 +21,12 @@ from typing import Any
 import pluggy
 
 from pygw import hookspecs
-from pygw.plugin import Plugin
-from pygw.plugincheck import PluginError, check_plugin, is_async, where
+from pygw.config.model import Settings
+from pygw.hookconfig import HookConfigError, config_of
+from pygw.paths import find_lua_plugin
+from pygw.plugin import Plugin, Route
+from pygw.plugincheck import PluginError, check_plugin, is_async, timeout_faults, where
+from pygw.vm.python_describe import Broken
 
 _HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("pygw_"))
 
@@ -30,34 +35,132 @@ class ExtensionError(Exception):
     """An extension that cannot be used; the message names it, where it is and why."""
 
 
-def load_extensions(names: Iterable[str], base: Path) -> pluggy.PluginManager:
+def load_extensions(
+    names: Iterable[str], base: Path, faults: list[str] | None = None
+) -> pluggy.PluginManager:
     """Import and register the modules named: dotted names, or paths of files relative to `base`.
 
-    Raises ExtensionError.
+    A module that cannot be imported goes to `faults`; without that list, and for whatever else is
+    wrong, it raises ExtensionError.
     """
     manager = pluggy.PluginManager("pygw")
     manager.add_hookspecs(hookspecs)
     for name in names:
-        module = _import(name, base)
-        for fault in _hook_faults(module):
-            raise ExtensionError(f"pygw.python_plugins: {name}: {fault}")
         try:
-            manager.register(module, name)
-        except pluggy.PluginValidationError as error:
-            raise ExtensionError(
-                f"pygw.python_plugins: {name}: {'; '.join(str(error).splitlines())}"
-            ) from None
-        except ValueError:
-            raise ExtensionError(f"pygw.python_plugins: {name} stands there twice") from None
-        if not (manager.get_hookcallers(module) or _classes(module)):
-            raise ExtensionError(f"pygw.python_plugins: {name} has neither a plugin nor a hook")
+            module = _import(name, base)
+        except ExtensionError as error:
+            _tell(faults, str(error), error)
+            continue
+        _register(manager, module, name, f"pygw.python_plugins: {name}")
     return manager
 
 
-def find_plugins(manager: pluggy.PluginManager) -> dict[str, Plugin]:
-    """Make an object of every plugin class: those in the modules, and those of `pygw_plugins`.
+def _register(manager: pluggy.PluginManager, module: Any, name: str, title: str) -> None:
+    for fault in _hook_faults(module):
+        raise ExtensionError(f"{title}: {fault}")
+    try:
+        manager.register(module, name)
+    except pluggy.PluginValidationError as error:
+        raise ExtensionError(f"{title}: {'; '.join(str(error).splitlines())}") from None
+    except ValueError:
+        raise ExtensionError(f"{title} stands there twice") from None
+    if not (manager.get_hookcallers(module) or _classes(module)):
+        raise ExtensionError(f"{title} has neither a plugin nor a hook")
 
-    Raises ExtensionError.
+
+class Extensions:
+    """What a configuration names and the installed distributions offer, as far as it can be used.
+
+    config: what hooks see of config.yaml. faults: what cannot, one line
+    each. broken: plugins that have a name and are stood in for.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.faults: list[str] = []
+        self.broken: list[Broken] = []
+        self._classes: list[Any] = []
+        modules = [name for name in settings.python_plugins if ":" not in name]
+        self.manager = load_extensions(modules, settings.base, self.faults)
+        for name in settings.python_plugins:
+            if ":" in name:
+                self._add_class(name)
+        if settings.entry_points:
+            for entry in entry_points(group="pygw"):
+                self._add_entry_point(entry)
+        self.config = self.check_config(settings)
+
+    def check_config(self, settings: Settings) -> hookspecs.Config:
+        """What hooks see of these settings. Raises ExtensionError for what they refuse."""
+        try:
+            return config_of(self.manager, settings)
+        except HookConfigError as error:
+            raise ExtensionError(str(error)) from None
+
+    def find_plugins(self) -> dict[str, Plugin]:
+        """Make an object of every plugin class that can be used; others go to `faults`."""
+        plugins = find_plugins(self.manager, self.faults, self.broken, self._classes)
+        attributes = self._settings.merged.get("plugin_attr") or {}
+        for name, plugin in list(plugins.items()):
+            file = self._lua_file(name)
+            if file is not None:
+                self.faults.append(
+                    f'plugin {where(type(plugin))}: "{name}" is the Lua plugin {file}, which'
+                    " runs: take that out of `plugins:` in config.yaml, or rename yours"
+                )
+                del plugins[name]
+                continue
+            try:
+                set_attributes(plugin, attributes.get(name))
+            except ExtensionError as error:
+                self.faults.append(str(error))
+                self.broken.append(broken_of(plugin, str(error)))
+                del plugins[name]
+        return plugins
+
+    def _lua_file(self, name: str) -> Path | None:
+        settings = self._settings
+        if name not in settings.plugins:
+            return None
+        return find_lua_plugin(name, settings.lua_paths, settings.plugin_dirs)
+
+    def _add_class(self, name: str) -> None:
+        module, _, attribute = name.partition(":")
+        try:
+            self._classes.append(getattr(_import(module, self._settings.base), attribute))
+        except AttributeError as error:
+            self.faults.append(f"{name} cannot be imported: {error}")
+        except ExtensionError as error:
+            self.faults.append(str(error))
+
+    def _add_entry_point(self, entry: EntryPoint) -> None:
+        title = f"the entry point {entry.name} = {entry.value}"
+        try:
+            found = entry.load()
+        except (Exception, SystemExit) as error:
+            self.faults.append(f"{title} cannot be imported: {_describe(error)}")
+            return
+        if isinstance(found, type):
+            self._classes.append(found)
+        elif not self.manager.is_registered(found):
+            _register(self.manager, found, f"{entry.name} ({entry.value})", title)
+
+
+def discover(settings: Settings) -> Extensions:
+    """Import all extensions. Raises ExtensionError for hooks that are none."""
+    return Extensions(settings)
+
+
+def find_plugins(
+    manager: pluggy.PluginManager,
+    faults: list[str] | None = None,
+    broken: list[Broken] | None = None,
+    more: Iterable[Any] = (),
+) -> dict[str, Plugin]:
+    """Make an object of every plugin class: those in the modules, of `pygw_plugins`, and `more`.
+
+    What is wrong goes to `faults`, and to `broken` what has a name; without a list it raises
+    ExtensionError.
     """
     classes: list[Any] = []
     for _, module in manager.list_name_plugin():
@@ -66,37 +169,84 @@ def find_plugins(manager: pluggy.PluginManager) -> dict[str, Plugin]:
         for found in manager.hook.pygw_plugins():
             classes += found
     except Exception as error:
-        raise ExtensionError(f"a pygw_plugins hook failed: {_describe(error)}") from error
+        _tell(faults, f"a pygw_plugins hook failed: {_describe(error)}", error)
     plugins: dict[str, Plugin] = {}
-    for cls in dict.fromkeys(classes):
+    for cls in dict.fromkeys([*classes, *more]):
         try:
             check_plugin(cls)
-        except PluginError as error:
-            raise ExtensionError(str(error)) from None
-        if cls.name in plugins:
-            raise ExtensionError(
-                f'two Python plugins have the name "{cls.name}": {where(type(plugins[cls.name]))}'
-                f" and {where(cls)}"
-            )
-        plugins[cls.name] = _make(cls)
+            if cls.name in plugins:
+                first = where(type(plugins[cls.name]))
+                raise PluginError(
+                    f'two Python plugins have the name "{cls.name}": {first} and {where(cls)}'
+                )
+            plugins[cls.name] = _make(cls)
+        except (PluginError, ExtensionError) as error:
+            _tell(faults, str(error), error)
+            name = getattr(cls, "name", None)
+            if broken is not None and isinstance(name, str) and name not in plugins:
+                broken.append(broken_of(cls, str(error)))
     return plugins
 
 
-def start_plugins(plugins: Iterable[Plugin]) -> None:
-    """Call `init` of each. Raises ExtensionError."""
-    for plugin in plugins:
-        try:
-            plugin.init()
-        except Exception as error:
-            raise ExtensionError(
-                f"plugin {where(type(plugin))}: init failed: {_describe(error)}"
-            ) from error
+def broken_of(plugin: Any, fault: str) -> Broken:
+    """What is stood in for: a plugin, or its class, that has a name at least."""
+    priority, version = getattr(plugin, "priority", 0), getattr(plugin, "version", 0)
+    return Broken(
+        plugin.name,
+        fault,
+        version if isinstance(version, (int, float, str)) else 0,
+        priority if isinstance(priority, (int, float)) else 0,
+        getattr(plugin, "consumer_schema", None) is not None,
+    )
 
 
-def start_hooks(manager: pluggy.PluginManager, worker_id: int) -> None:
+def set_attributes(plugin: Plugin, attributes: Any) -> None:
+    """Let config.yaml's plugin_attr of the plugin hold. Raises ExtensionError."""
+    given = attributes if isinstance(attributes, dict) else {}
+    plugin.attr = given
+    timeout = given.get("timeout", plugin.timeout)
+    on_timeout = given.get("on_timeout", plugin.on_timeout)
+    for fault in timeout_faults(timeout, on_timeout):
+        raise ExtensionError(f"plugin_attr.{plugin.name}: {fault}")
+    vars(plugin).update(timeout=timeout, on_timeout=on_timeout)
+
+
+def start_plugin(plugin: Plugin) -> dict[str, list[Route]]:
+    """Call its `init`, then ask what it serves. Raises ExtensionError."""
+    routes: dict[str, list[Route]] = {}
+    doing = "init"
+    try:
+        plugin.init()
+        for doing in ("api", "control_api"):
+            routes[doing] = list(getattr(plugin, doing)())
+            for route in routes[doing]:
+                _check_route(route)
+    except Exception as error:
+        raise ExtensionError(
+            f"plugin {where(type(plugin))}: {doing} failed: {_describe(error)}"
+        ) from error
+    return routes
+
+
+def _check_route(route: Any) -> None:
+    if not isinstance(route, Route):
+        raise TypeError(f"it gave {route!r}: give pygw.plugin.Route")
+    if isinstance(route.methods, str) or not route.uri.startswith("/"):
+        raise ValueError(f'{route!r}: methods are a list, such as ["GET"], and uri begins with /')
+    if is_async(route.handler):
+        raise TypeError(f"the handler of {route.uri} is `async def`: write `def`")
+
+
+def _tell(faults: list[str] | None, message: str, error: Exception) -> None:
+    if faults is None:
+        raise ExtensionError(message) from error
+    faults.append(message)
+
+
+def start_hooks(manager: pluggy.PluginManager, worker_id: int, config: hookspecs.Config) -> None:
     """Call the pygw_worker_start hooks. Raises ExtensionError."""
     try:
-        manager.hook.pygw_worker_start(worker_id=worker_id)
+        manager.hook.pygw_worker_start(worker_id=worker_id, config=config)
     except Exception as error:
         raise ExtensionError(f"a pygw_worker_start hook failed: {_describe(error)}") from error
 

@@ -8,6 +8,7 @@ local core = require "apisix.core"
 local discovery = require "apisix.discovery.init"
 local debug = require "apisix.debug"
 local global_rules = require "apisix.global_rules"
+local hooks = require "apisix.hooks"
 local http_upstream = require "apisix.http.upstream"
 local plugin = require "apisix.plugin"
 local plugin_config = require "apisix.plugin_config"
@@ -27,6 +28,7 @@ local upstream = require "apisix.upstream"
 local math = math
 local ngx = ngx
 local tablepool = core.tablepool
+local balance = hooks.after_pick(balancer.run)
 local run_global_rules = plugin.run_global_rules
 local run_plugin = plugin.run_plugin
 
@@ -113,7 +115,7 @@ function _M.http_init_worker()
     debug.init_worker()
     init_config()
     discovery.init_worker()
-    plugin.add_source(require("server.python_plugins").list)
+    plugin.add_source(require("server.python_objects").list)
     plugin.init_worker()
     router.http_init_worker()
     service.init_worker()
@@ -165,7 +167,7 @@ function _M.http_balancer_phase()
         core.log.error("invalid api_ctx")
         return core.response.exit(500)
     end
-    return balancer.run(api_ctx.matched_route, api_ctx, common_phase)
+    return balance(api_ctx.matched_route, api_ctx, common_phase)
 end
 
 function _M.http_header_filter_phase()

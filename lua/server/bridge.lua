@@ -25,7 +25,8 @@ local CALLS = {
     -- store and standalone configuration
     "store_watch_cancel", "store_keeps_snapshot", "standalone_config", "debug_config",
     -- Python plugins and hooks
-    "python_plugins", "python_phase", "python_body", "python_request_over", "config_changed",
+    "python_plugins", "python_check", "python_phase", "python_body", "python_answer", "python_request_over",
+    "config_changed", "plugin_loaded", "log_record",
 }
 local AWAITS = {
     "resolve", "run_worker_thread",

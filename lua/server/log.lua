@@ -26,7 +26,8 @@ local ALERT, CRIT, ERR, WARN, NOTICE, INFO, DEBUG = 2, 3, 4, 5, 6, 7, 8
 local MAX_LINE = 4096 -- bytes with the line's end; OpenResty's NGX_MAX_ERROR_STR
 
 -- capture(level, time, line): who keeps lines for Lua code (server.log_capture), if anybody does.
-local _M = { NAMES = NAMES, level = NOTICE, fd = 2, sink = nil, capture = nil }
+-- record(level, time, text): who sends them to Python hooks, likewise.
+local _M = { NAMES = NAMES, level = NOTICE, fd = 2, sink = nil, capture = nil, record = nil }
 
 local pid = C.getpid()
 local number_of_worker
@@ -87,6 +88,9 @@ local function context(r)
     return ", context: " .. contexts.name(phase) .. (r and r.client_addr and client_context(r) or "")
 end
 
+-- What a line of request r ends with.
+_M.context = context
+
 local function put(level, number, text)
     local now = clock.now()
     local line = os_date("%Y/%m/%d %H:%M:%S", floor(now)) .. " [" .. NAMES[level] .. "] " .. pid .. "#0: "
@@ -94,6 +98,9 @@ local function put(level, number, text)
     line = sub(line, 1, MAX_LINE - 1)
     if _M.capture then
         _M.capture(level, now, line)
+    end
+    if _M.record then
+        _M.record(level, now, number .. text)
     end
     line = line .. "\n"
     if _M.sink then

@@ -2,10 +2,12 @@
 require "ngx.api"
 require "resty.core" -- as ngx_lua does, for those who look whether it is loaded
 require "server.python_plugins" -- it adds entries
+require "server.python_services" -- likewise
 local bridge = require "server.bridge"
 local connection = require "server.http.connection"
 local contract = require "server.contract"
 local guard_globals = require "server.globals"
+local hooks = require "server.hooks"
 local identity = require "server.identity"
 local log = require "server.log"
 local phases = require "server.phases"
@@ -72,12 +74,17 @@ end
 
 -- Start the worker. config: {id, count, process (see server.identity), prefix, app (a path, nil: apisix),
 -- listeners (array of {fd, tls}), strict (OpenResty's restrictions by phase), log_fd, log_level,
--- http (overrides of server.settings), shared_dicts (name -> bytes), shared_fds (name -> descriptor)}.
+-- http (overrides of server.settings), shared_dicts (name -> bytes), shared_fds (name -> descriptor), hooks (array
+-- of the names of Python hooks that have implementations)}.
 -- bridge.call.started hears nil, or why it failed; the descriptors may be closed then.
 function _M.start(config)
     identity.id, identity.count, identity.prefix = config.id, config.count, config.prefix
     identity.process, identity.listeners = config.process, config.listeners
     log.fd, log.level = config.log_fd, config.log_level
+    for _, name in ipairs(config.hooks) do
+        hooks.wanted[name] = true
+    end
+    log.record = hooks.wanted.pygw_log_record and bridge.call.log_record or nil
     for name, value in pairs(config.http) do
         settings[name] = value
     end

@@ -3,13 +3,14 @@
 local bridge = require "server.bridge"
 local current = require "server.current"
 local headers = require "server.http.headers"
+local log = require "server.log"
 local ngx_resp = require "ngx.resp"
 local request_body = require "server.http.request_body"
 
 local lower = headers.lower
 local concat = table.concat
 local error, pairs, pcall = error, pairs, pcall
-local match = string.match
+local match, tostring = string.match, tostring
 
 local _M = {}
 
@@ -70,7 +71,7 @@ function _M.body_text(r)
     return text ~= "" and text or nil
 end
 
-local READS = { rewrite = true, access = true, balancer = true }
+local READS = { rewrite = true, access = true, balancer = true, content = true }
 
 -- The body; nil without one; false when it has to be read first.
 function operations.get_body()
@@ -126,6 +127,46 @@ function operations.del_response_header(_, name)
 end
 
 function operations.add_response_header(_, name, value) ngx_resp.add_header(name, value) end
+
+-- What the error log says of the request.
+function operations.log_context() return log.context(current.request) end
+
+-- Consumers that a phase has found, by the number that Python knows them by, for attach_consumer.
+local function keep_consumer(ctx, consumer, conf)
+    local found = ctx._python_consumers or {}
+    ctx._python_consumers = found
+    found[#found + 1] = { consumer, conf }
+    return #found
+end
+
+function operations.attach_consumer(ctx, handle)
+    local found = ctx._python_consumers[handle]
+    require("apisix.consumer").attach_consumer(ctx, found[1], found[2])
+end
+
+-- What may wait: these run in the request's own task and return a value for JSON.
+local consults = {}
+
+function consults.find_consumer(ctx, plugin_name, attribute, value)
+    local consumer, conf = require("apisix.consumer").find_consumer(plugin_name, attribute, value)
+    if not consumer then
+        return nil
+    end
+    return {
+        name = consumer.consumer_name, username = consumer.username, credential_id = consumer.credential_id,
+        group_id = consumer.group_id, labels = consumer.labels, conf = consumer.auth_conf,
+        handle = keep_consumer(ctx, consumer, conf),
+    }
+end
+
+-- Answer a consultation of the request of that number. Returns whether it went well, and JSON or what went wrong.
+function _M.consult(id, operation, ...)
+    local ok, value = pcall(consults[operation], requests[id].ctx, ...)
+    if not ok then
+        return false, tostring(value)
+    end
+    return true, value and require("apisix.core.json").encode(value, true)
+end
 
 -- Python -> Lua, from the greenlet of a phase.
 function bridge.entries.python_ask(id, operation, ...)

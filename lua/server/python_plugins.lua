@@ -1,15 +1,17 @@
--- Owns the Lua side of Python plugins: objects that look like Lua plugins, each of whose phases hands over to
--- Python and waits. The other half is pygw/vm/python_plugins.py; what a phase asks stands in python_asks.lua.
+-- Owns the running of Python plugins' phases on the Lua side: each hands over to Python and waits. The other half is
+-- pygw/vm/python_plugins.py; what a phase asks stands in python_asks.lua, what plugins look like in python_objects.lua.
 local asks = require "server.python_asks"
 local bridge = require "server.bridge"
-local cjson = require "cjson.safe"
 local current = require "server.current"
+local log = require "server.log"
 local task = require "server.task"
 
 local call, entries = bridge.call, bridge.entries
 local concat = table.concat
 local error, ipairs, pairs, setmetatable = error, ipairs, pairs, setmetatable
-local tostring, type = tostring, type
+local select, tostring, type, unpack = select, tostring, type, unpack
+
+local ANSWERING = { rewrite = true, access = true, before_proxy = true, api = true, control_api = true }
 
 local _M = {}
 
@@ -36,6 +38,7 @@ end
 
 -- Runs of a phase that wait for Python, by number: {id, task, event, …}. They are the places where tasks wait.
 local runs = {}
+local alive = setmetatable({}, { __mode = "v" }) -- the same, and those whose task does meanwhile what they asked for
 local last_run = 0
 
 local Run = {}
@@ -55,12 +58,17 @@ local function wake(run)
     return task.resume(run.task)
 end
 
--- The phase has come to its end: "went"; "filtered", bytes; "answered", status, body, headers; "failed", text.
+-- The phase has come to its end: "went"; "filtered", bytes; "answered", status, body, headers; "failed", text;
+-- "late", seconds, "fail" or "pass".
 function entries.python_done(id, event, value, body, headers)
-    local run = runs[id]
+    local run = alive[id]
     if run then
+        alive[id] = nil
         run.event, run.value, run.body, run.headers = event, value, body, headers
-        return wake(run)
+        run.is_over = true
+        if runs[id] then
+            return wake(run)
+        end
     end
 end
 
@@ -73,21 +81,62 @@ function entries.python_read_body(id)
     end
 end
 
+-- The phase asks what may wait (a consultation of python_asks): the request's own task answers.
+function entries.python_consult(id, ...)
+    local run = runs[id]
+    if run then
+        run.event, run.question = "consult", { n = select("#", ...), ... }
+        return wake(run)
+    end
+end
+
+-- Do what a run waits for meanwhile, until it has come to its end.
+local function serve(run, request, r)
+    while not run.is_over do
+        if run.event == "read" then
+            ngx.req.read_body() -- may end the request instead of returning
+            call.python_body(request, asks.body_text(r))
+        else
+            local question = run.question
+            call.python_answer(request, asks.consult(request, unpack(question, 1, question.n)))
+        end
+        if not run.is_over then
+            wait(run)
+        end
+    end
+end
+
+-- It did not end within its time. Returns the run when the request is to go on without it.
+local function give_up(run, name, phase)
+    local message = "plugin [" .. name .. "] took more than " .. run.value .. " seconds in phase " .. phase
+    if run.body == "pass" then
+        log.err(message, ": the request goes on without it (on_timeout: pass)")
+        return run
+    elseif ANSWERING[phase] then
+        log.err(message, ": the request is refused")
+        run.event, run.value, run.body = "answered", 503, nil
+        return run
+    end
+    error(message, 0)
+end
+
 -- Have Python run a phase of plugin `name` for the current request; waits. Returns the run, as it came out.
-local function run_phase(name, phase, conf, ctx, ...)
+-- what: the number of the configuration, or of the path that the plugin serves.
+local function run_phase(name, phase, what, ctx, ...)
     local r = current.request
     last_run = last_run + 1
     local run = setmetatable({ id = last_run, task = current.task }, Run)
+    alive[last_run] = run
     local request = asks.register(r, ctx)
-    call.python_phase(request, run.id, name, phase, conf_id(conf), ...)
+    call.python_phase(request, run.id, name, phase, what, ...)
     wait(run)
-    while run.event == "read" do
-        ngx.req.read_body() -- may end the request instead of returning
-        call.python_body(request, asks.body_text(r))
-        wait(run)
+    if not run.is_over then
+        serve(run, request, r)
     end
     if run.event == "failed" then
         error(run.value, 0)
+    elseif run.event == "late" then
+        return give_up(run, name, phase)
     end
     return run
 end
@@ -100,16 +149,20 @@ function _M.forget(r)
     end
 end
 
+-- What a run answers: status, body; nothing when it does not.
+local function answer_of(run)
+    if run.event ~= "answered" then
+        return
+    end
+    for key, value in pairs(run.headers or {}) do
+        ngx.header[key] = value
+    end
+    return run.value, run.body
+end
+
 local function answering(name, phase)
     return function(conf, ctx)
-        local run = run_phase(name, phase, conf, ctx)
-        if run.event ~= "answered" then
-            return
-        end
-        for key, value in pairs(run.headers or {}) do
-            ngx.header[key] = value
-        end
-        return run.value, run.body
+        return answer_of(run_phase(name, phase, conf_id(conf), ctx))
     end
 end
 
@@ -123,7 +176,7 @@ end
 
 local function body_filter(name)
     return function(conf, ctx)
-        local run = run_phase(name, "body_filter", conf, ctx, text_of(ngx.arg[1]), ngx.arg[2])
+        local run = run_phase(name, "body_filter", conf_id(conf), ctx, text_of(ngx.arg[1]), ngx.arg[2])
         if run.event == "filtered" then
             ngx.arg[1] = run.value
         end
@@ -132,7 +185,7 @@ end
 
 local function watching(name, phase)
     return function(conf, ctx)
-        run_phase(name, phase, conf, ctx)
+        run_phase(name, phase, conf_id(conf), ctx)
     end
 end
 
@@ -146,38 +199,18 @@ local function without_length(header_filter)
     end
 end
 
+_M.run, _M.answer_of = run_phase, answer_of
+
 local MAKERS = { rewrite = answering, access = answering, before_proxy = answering, body_filter = body_filter }
 
-local function object_of(described)
-    local name = described.name
-    local schema = require "apisix.core.schema"
-    local plugin = {
-        name = name, version = described.version, priority = described.priority,
-        schema = cjson.decode(described.schema),
-    }
-    local ok, err = schema.valid(plugin.schema)
-    if not ok then
-        error("the schema of Python plugin [" .. name .. "] is invalid: " .. err, 0)
-    end
-    function plugin.check_schema(conf)
-        return schema.check(plugin.schema, conf)
-    end
-    for _, phase in ipairs(described.phases) do
-        plugin[phase] = (MAKERS[phase] or watching)(name, phase)
+-- Give plugin the functions of these phases, as a Lua plugin has them.
+function _M.add_phases(plugin, phases)
+    for _, phase in ipairs(phases) do
+        plugin[phase] = (MAKERS[phase] or watching)(plugin.name, phase)
     end
     if plugin.body_filter then
         plugin.header_filter = without_length(plugin.header_filter)
     end
-    return plugin
-end
-
--- The worker's Python plugins as plugin objects (see apisix.plugin.loader). Raises when a schema is invalid.
-function _M.list()
-    local plugins = {}
-    for _, described in ipairs(call.python_plugins()) do
-        plugins[#plugins + 1] = object_of(described)
-    end
-    return plugins
 end
 
 return _M

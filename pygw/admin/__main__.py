@@ -43,12 +43,13 @@ def serve(child: Child) -> None:
     from pygw.admin.wsgi import Application
     from pygw.config.choose import open_store
     from pygw.config.plugin_files import PluginFiles
-    from pygw.pluginmanager import find_plugins, load_extensions
+    from pygw.pluginmanager import discover
     from pygw.vm.checker import Checker
 
     settings = child.settings
-    plugins = find_plugins(load_extensions(settings.python_plugins, settings.base))
-    checker = Checker(settings, plugins)
+    extensions = discover(settings)
+    plugins = extensions.find_plugins()  # what is wrong with others the workers say
+    checker = Checker(settings, plugins, extensions.broken)
     store = open_store(settings)
     application = Application(
         Api(settings, store, checker), cors=settings.admin.cors, server=server_name(settings)

@@ -9,7 +9,7 @@ from pygw.check.configuration import FileReport, check_file
 from pygw.check.judge import Judge, as_file
 from pygw.config.settings import Settings
 from pygw.plugin import Plugin
-from pygw.pluginmanager import find_plugins, load_extensions
+from pygw.pluginmanager import ExtensionError, discover
 
 _ENDINGS = (".yaml", ".yml", ".json")
 
@@ -21,7 +21,10 @@ def is_configuration(argument: str) -> bool:
 
 def check_files(files: Iterable[str], settings: Settings) -> list[FileReport]:
     """Check configurations. Raises ExtensionError, StartError."""
-    plugins = find_plugins(load_extensions(settings.python_plugins, settings.base))
+    extensions = discover(settings)
+    plugins = extensions.find_plugins()
+    for fault in extensions.faults:
+        raise ExtensionError(fault)
     return list(checked((Path(file) for file in files), settings, plugins))
 
 

@@ -15,7 +15,7 @@ from pygw.check.machine import Machine
 from pygw.config.settings import Settings
 from pygw.paths import LUA_DIR
 from pygw.plugin import Plugin
-from pygw.vm.python_plugins import describe
+from pygw.vm.python_describe import checker_of, describe
 from pygw.vm.worker import StartError
 
 _APPLICATION = LUA_DIR / "apisix/check/configuration.lua"
@@ -40,7 +40,9 @@ class Judge:
         described = describe(plugins.values())
         self._log = os.open(os.devnull, os.O_WRONLY)
         try:
-            self._machine = Machine(settings, self._log, _APPLICATION, described)
+            self._machine = Machine(
+                settings, self._log, _APPLICATION, described, checker_of(plugins)
+            )
         except StartError:
             os.close(self._log)
             raise

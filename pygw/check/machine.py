@@ -35,7 +35,7 @@ class Machine:
     """A booted VM. Raises StartError.
 
     error_fd: where its error log goes; it must outlive this. python_plugins: what `describe` of
-    pygw.vm.python_plugins says of them.
+    pygw.vm.python_describe says of them. python_check: what checks their typed schemas.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Machine:
         error_fd: int,
         application: Path = _APPLICATION,
         python_plugins: Sequence[dict[str, Any]] = (),
+        python_check: Callable[[str, str, str], str | None] = lambda *_: None,
     ) -> None:
         self._hub = hub = EpollHub(Clock())
         timers = NgxTimers(hub, settings.max_pending_timers, settings.max_running_timers)
@@ -53,6 +54,7 @@ class Machine:
             "local_conf": settings.to_json,
             "started": heard.append,
             "python_plugins": lambda: list(python_plugins),
+            "python_check": python_check,
             "debug_config": lambda: ("{}", 0),
             **dict.fromkeys(_UNHEARD, lambda *_: None),
         }

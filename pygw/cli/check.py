@@ -18,7 +18,7 @@ from pygw.config.settings import Settings
 from pygw.config.store import StoreError
 from pygw.paths import find_lua_plugin
 from pygw.plugin import Plugin
-from pygw.pluginmanager import ExtensionError, find_plugins, load_extensions
+from pygw.pluginmanager import ExtensionError, discover
 from pygw.vm.runtime import create_runtime
 from pygw.vm.worker import StartError
 
@@ -33,9 +33,11 @@ def problems(
     found = list(_missing(settings))
     python_plugins: dict[str, Plugin] = {}
     try:
-        python_plugins = find_plugins(load_extensions(settings.python_plugins, settings.base))
+        extensions = discover(settings)
+        python_plugins = extensions.find_plugins()
+        found += [f"{settings.source}: {e}" for e in extensions.faults]
     except ExtensionError as error:
-        found.append(f"{settings.source}: pygw.python_plugins: {error}")
+        found.append(f"{settings.source}: {error}")
     if app:
         return found + list(_uncompilable({"application": Path(app)}))
     files: dict[str, Path] = {}

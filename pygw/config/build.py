@@ -76,8 +76,11 @@ def build(
                 name = "ssl.listen" if address.tls else "node_listen"
                 raise document.error(path, f"{address} is one of apisix.{name}")
     error_log = tree.need("nginx_config.error_log")
+    listed = tree.get("plugins", [])
+    python_plugins = [name for name in listed if _is_python(name)]
+    lua_plugins = [name for name in listed if not _is_python(name)]
     return Settings(
-        merged=merged,
+        merged={**merged, "plugins": lua_plugins} if python_plugins else merged,
         source=document.file,
         base=base,
         listen=listen,
@@ -101,12 +104,19 @@ def build(
         lua_paths=_lua_paths(tree, "apisix.extra_lua_path"),
         lua_cpaths=_lua_paths(tree, "apisix.extra_lua_cpath"),
         plugin_dirs=tuple((base / d).absolute() for d in tree.get("pygw.plugin_dirs", [])),
-        python_plugins=tuple(tree.get("pygw.python_plugins", [])),
+        python_plugins=(*tree.get("pygw.python_plugins", []), *python_plugins),
+        entry_points=tree.need("pygw.entry_points"),
+        watchdog_timeout=tree.need("pygw.watchdog_timeout"),
         strict_phases=tree.need("pygw.strict_phases"),
         watch_plugins=tree.need("pygw.watch_plugins"),
-        plugins=tuple(tree.get("plugins", [])),
+        plugins=tuple(lua_plugins),
         warnings=warnings,
     )
+
+
+def _is_python(name: str) -> bool:
+    """Whether an entry of `plugins` is a Python file, or a class as `package.module:Class`."""
+    return name.endswith(".py") or ":" in name
 
 
 def stock_plugins() -> list[str]:

@@ -140,6 +140,8 @@ class Settings:
     lua_cpaths: tuple[str, ...]
     plugin_dirs: tuple[Path, ...]
     python_plugins: tuple[str, ...]
+    entry_points: bool
+    watchdog_timeout: float
     strict_phases: bool
     watch_plugins: bool
     plugins: tuple[str, ...]

@@ -227,6 +227,8 @@ PYGW = Table(
         "pid": c.string,
         "plugin_dirs": ListOf(c.string),
         "python_plugins": ListOf(c.string),
+        "entry_points": c.boolean,
+        "watchdog_timeout": c.number(0),
         "strict_phases": c.boolean,
         "watch_plugins": c.boolean,
     },

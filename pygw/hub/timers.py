@@ -124,14 +124,21 @@ class NgxTimers:
         self.pending_count = 0
         self.running_count = 0
 
-    def at(self, delay: float, callback: NgxCallback, dropped: Callback = _nothing) -> str | None:
+    def at(
+        self,
+        delay: float,
+        callback: NgxCallback,
+        dropped: Callback = _nothing,
+        name: object = None,
+    ) -> str | None:
         """Run `callback` once, `delay` seconds from now; 0: when the current callback is over.
 
         The delay counts in whole milliseconds. `dropped()` is called in its stead when too many
         timers are running then. Returns None, or the error: "process exiting" (non-zero delay
-        after `shutdown`) or "too many pending timers". Mirrors ngx.timer.at of ngx_lua.
+        after `shutdown`) or "too many pending timers". name: what `end` knows it by.
+        Mirrors ngx.timer.at of ngx_lua.
         """
-        return self._add(_milliseconds(delay), callback, dropped, None, every=False)
+        return self._add(_milliseconds(delay), callback, dropped, name, every=False)
 
     def every(
         self,
@@ -152,7 +159,7 @@ class NgxTimers:
         return self._add(seconds, callback, dropped, name, every=True)
 
     def end(self, name: object) -> None:
-        """End the `every` timer of that name: it runs once more, at once, with premature=True."""
+        """End the timer of that name: it runs once more, at once, with premature=True."""
         for timer in [timer for timer in self._waiting if timer.name == name]:
             self._expire(timer)
 

@@ -39,6 +39,7 @@ class Child:
         listen_fds: Sequence[int],
         shared_fds: Sequence[int],
         app: str | None,
+        careful: bool,
         now: float,
     ) -> None:
         self.kind, self.index, self.generation = kind, index, generation
@@ -53,6 +54,7 @@ class Child:
         options += [f"--ready={theirs}", f"--listen={','.join(map(str, listen_fds))}"]
         options += [f"--shared={','.join(map(str, shared_fds))}"]
         options += [f"--app={app}"] if app else []
+        options += ["--careful"] if careful else []
         try:
             with _usr1_held():
                 self._process = subprocess.Popen(

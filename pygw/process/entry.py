@@ -34,6 +34,7 @@ class Child:
     shared_fds: dict[str, int]
     app: str | None
     agent: bool
+    careful: bool
     log: ErrorLog
     _ready_fd: int = field(repr=False)
 
@@ -85,8 +86,8 @@ def begin(argv: Sequence[str] | None = None) -> Child:
     threshold = LoggingHandler.threshold(settings.error_log_level)
     logging.basicConfig(handlers=[LoggingHandler(log)], level=threshold)
     _raise_file_limit(settings.worker_rlimit_nofile)
-    app, agent = options.app, options.agent
-    return Child(options.id, settings, fds, dicts, app, agent, log, options.ready)
+    app, agent, careful = options.app, options.agent, options.careful
+    return Child(options.id, settings, fds, dicts, app, agent, careful, log, options.ready)
 
 
 def _numbers(text: str) -> list[int]:
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shared", default="", help="fds of the shared dictionaries, by name")
     parser.add_argument("--app", help="Lua application instead of apisix")
     parser.add_argument("--agent", action="store_true", help="it is the privileged agent")
+    parser.add_argument("--careful", action="store_true", help="it is a part of a reload")
     return parser
 
 

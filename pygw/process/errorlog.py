@@ -10,7 +10,10 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+from pygw.services import describe_place
 
 LEVELS = ("emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
 
@@ -29,6 +32,7 @@ class ErrorLog:
         self.path, self.fd = path, 2
         self._onto_stderr = onto_stderr
         self._threshold = LEVELS.index(level)
+        self.tap: Callable[[str, str], None] | None = None  # hears of each line: level, message
         if path is not None:
             self._open(path)
 
@@ -49,6 +53,8 @@ class ErrorLog:
             line = f"{time.strftime('%Y/%m/%d %H:%M:%S')} [{level}] {os.getpid()}#0: {message}\n"
             with contextlib.suppress(OSError):
                 os.write(self.fd, line.encode("utf-8", "surrogateescape"))
+            if self.tap is not None:
+                self.tap(level, message)
 
     def reopen(self) -> None:
         """Open the file anew after it was moved away (USR1); an error keeps the old one."""
@@ -89,4 +95,4 @@ class LoggingHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         level = next((name for at, name in self._NAMES if record.levelno >= at), "debug")
-        self._log.write(level, self.format(record))
+        self._log.write(level, self.format(record) + describe_place())

@@ -45,6 +45,7 @@ class Generation:
         self.settings = settings = settings if app is None else _of_an_application(settings)
         self.children: dict[Slot, Child] = {}
         self.failures: dict[Slot, int] = {}
+        self._was_ready = False  # until then it may be given up for the generation before
         self._listeners, self._regions, self._kinds = listeners, regions, kinds
         self._slots: dict[Slot, list[Key]] = {
             (kinds["worker"], index): [("worker", address, index) for address in settings.listen]
@@ -74,7 +75,9 @@ class Generation:
     def ready(self) -> bool:
         """Whether every slot is filled by a child that serves."""
         filled = self.children
-        return all(slot in filled and filled[slot].ready for slot in self._slots)
+        ready = all(slot in filled and filled[slot].ready for slot in self._slots)
+        self._was_ready = self._was_ready or ready
+        return ready
 
     def slots(self) -> Iterator[Slot]:
         """All that is to run."""
@@ -104,6 +107,7 @@ class Generation:
             listen_fds=[self._listeners.fd(key) for key in self._slots[slot]],
             shared_fds=self._regions.open(self.settings.shared_dicts) if has_lua else [],
             app=self.app,
+            careful=self.number > 1 and not self._was_ready,
             now=now,
         )
         self.children[slot] = child

@@ -20,6 +20,7 @@ from pygw.process.child import Child, Kind
 from pygw.process.errorlog import ErrorLog
 from pygw.process.generation import Generation, Slot
 from pygw.process.listeners import ListenError, Listeners
+from pygw.process.masterhooks import MasterHooks
 from pygw.process.pidfile import PidFile
 from pygw.process.regions import Regions
 from pygw.process.signals import SignalQueue
@@ -56,9 +57,12 @@ class Master:
         self._load, self._app = load, app
         self._kinds = {name: Kind(name, command) for name, command in commands.items()}
         self._listeners, self._regions = Listeners(), Regions()
-        self._current = self._generation(1, load())
+        settings = load()
+        self._hooks = MasterHooks(settings, app)
+        self._current = self._generation(1, settings)
         self._next: Generation | None = None
         self._log = _open_log(self._current.settings)
+        self._hooks.follow(self._log)
         self._children: list[Child] = []
         self._respawns: list[tuple[float, Slot]] = []  # of the current generation
         self._poll = select.poll()
@@ -75,11 +79,13 @@ class Master:
         pid_file = PidFile(self._current.settings.pid_file)
         try:
             self._current.open_listeners()
+            self._hooks.start()
             with SignalQueue(self._handlers) as queue:
                 self._poll.register(queue.fd, select.POLLIN)
                 self._spawn_all(self._current)
                 while self._children or self._respawns:
                     self._turn(queue)
+            self._hooks.tell("pygw_master_stop")
         finally:
             self._listeners.close()
             self._regions.close()
@@ -144,6 +150,7 @@ class Master:
         child = generation.spawn(slot, time.monotonic())
         self._children.append(child)
         self._poll.register(child.report_fd, select.POLLIN)
+        self._hooks.spawned(child)
 
     def _generation_of(self, child: Child) -> Generation | None:
         found = (self._current, self._next)
@@ -166,6 +173,7 @@ class Master:
         if child.report_fd >= 0:
             self._poll.unregister(child.report_fd)
         how = child.close(time.monotonic())
+        self._hooks.died(child, how)
         if child.stopping:
             self._log.write("notice", f"{child} stopped")
         elif self._next and child.generation == self._next.number:
@@ -201,6 +209,7 @@ class Master:
         if not self._announced and self._current.ready:
             self._announced = True
             print(f"pygw {__version__}: {self._current.describe()}", flush=True)
+            self._hooks.tell("pygw_master_ready", workers=self._current.settings.workers)
         if self._next and self._next.ready:
             self._finish_reload(self._next)
         if self._reload_wanted and self._announced and not self._next:
@@ -212,6 +221,7 @@ class Master:
     def _begin_reload(self) -> None:
         try:
             settings = self._load()
+            self._hooks.check(settings)
             _open_log(settings).close()
             generation = self._generation(self._current.number + 1, settings)
         except (ConfigError, OSError) as error:
@@ -245,9 +255,11 @@ class Master:
         self._regions.retain(generation.settings.shared_dicts)
         self._log.close()
         self._log = _open_log(generation.settings)
+        self._hooks.follow(self._log)
         for warning in generation.settings.warnings:
             self._log.write("warn", warning)
         self._log.write("notice", f"reloaded: {generation.describe()}")
+        self._hooks.tell("pygw_master_reload", workers=generation.settings.workers)
 
     # Signals.
 

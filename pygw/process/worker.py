@@ -44,7 +44,10 @@ def serve(child: Child) -> None:
         child.app,
         process=process,
         shared_fds=child.shared_fds,
+        careful=child.careful,
     )
+    if worker.hook_calls.wants_log:
+        child.log.tap = worker.hook_calls.on_record
     worker.start()
     gevent.signal_handler(signal.SIGTERM, worker.stop, False)
     gevent.signal_handler(signal.SIGQUIT, worker.stop, True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pygw.config.model import Settings
@@ -21,7 +21,7 @@ from pygw.paths import LUA_DIR
 from pygw.plugin import Plugin
 from pygw.vm.bridge import Bridge
 from pygw.vm.luajit import LuaError
-from pygw.vm.python_plugins import describe
+from pygw.vm.python_describe import Broken, checker_of, describe
 from pygw.vm.runtime import create_runtime
 from pygw.vm.worker import StartError, boot_config
 
@@ -41,19 +41,25 @@ class CheckFailedError(Exception):
 class Checker:
     """Judges configuration documents (JSON texts) as `lua/apisix/admin/check.lua` does.
 
-    plugins: the Python plugins by name; they are asked for their schema only, never started.
+    plugins: the Python plugins by name, broken: those that cannot be used; they
+    are asked for their schema only, never started.
     error_fd: where Lua's log lines go. Every method may be called from any greenlet and none waits.
     Raises StartError when Lua cannot start; a plugin that cannot be loaded is in the log.
     """
 
     def __init__(
-        self, settings: Settings, plugins: Mapping[str, Plugin] | None = None, *, error_fd: int = 2
+        self,
+        settings: Settings,
+        plugins: Mapping[str, Plugin] | None = None,
+        broken: Iterable[Broken] = (),
+        *,
+        error_fd: int = 2,
     ) -> None:
         self._clock = Clock()
         self._hub = EpollHub(self._clock)
         timers = NgxTimers(self._hub, settings.max_pending_timers, settings.max_running_timers)
         runtime = create_runtime(settings.lua_paths, settings.lua_cpaths, settings.plugin_dirs)
-        described = describe((plugins or {}).values())
+        described = describe((plugins or {}).values(), broken, refuse=True)
         failures: list[str | None] = []
         self._bridge = Bridge(
             runtime,
@@ -63,6 +69,7 @@ class Checker:
                 "local_conf": settings.to_json,
                 "started": failures.append,
                 "python_plugins": lambda: described,
+                "python_check": checker_of(plugins or {}),
             },
             {},
         )

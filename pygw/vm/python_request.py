@@ -6,6 +6,7 @@ greenlet switches forbidden. Text crosses as UTF-8, and bytes that are none as s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +17,10 @@ from gevent.event import AsyncResult
 
 from pygw.hub.guard import no_switch
 from pygw.hub.inline import InlineGreenlet
+from pygw.hub.timers import TimerNode
 from pygw.plugin import Context, RequestError
 from pygw.vm.luajit import LuaError
+from pygw.vm.python_stream import BodyStream
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class LuaSide:
     conf: Callable[[int], str]
     done: Callable[..., None]
     read_body: Callable[[int], None]
+    consult: Callable[..., None]
     to_lua: Callable[[Any], Any]
     post: Callable[[Callable[[], None]], None]
 
@@ -36,22 +40,41 @@ class PythonRequest:
     """A request that a Python phase has seen, until Lua says that it is over.
 
     run: the number of the phase's run that is under way. waiting: the greenlets of runs that wait.
+    deadlines: what ends them. reading: whether a run waits for the client to send the body, which
+    is no fault of the plugin's. streams: body filters that are generators.
     """
 
-    __slots__ = ("_body", "_contexts", "_lua", "_number", "run", "waiting")
+    __slots__ = (
+        "_answer",
+        "_body",
+        "_contexts",
+        "_lua",
+        "_number",
+        "deadlines",
+        "reading",
+        "rearm",
+        "run",
+        "streams",
+        "waiting",
+    )
 
     def __init__(self, number: int, lua: LuaSide) -> None:
         self._number, self._lua = number, lua
         self._contexts: dict[str, Context] = {}
         self._body: AsyncResult | None = None
+        self._answer: AsyncResult | None = None
         self.run = 0
         self.waiting: dict[int, InlineGreenlet] = {}
+        self.deadlines: dict[int, TimerNode] = {}
+        self.reading = False
+        self.rearm: Callable[[], None] | None = None
+        self.streams: dict[tuple[str, int], BodyStream] = {}
 
     def context(self, plugin: str) -> Context:
         """The context of one plugin, the same in all its phases."""
         context = self._contexts.get(plugin)
         if context is None:
-            context = self._contexts[plugin] = Context(self._ask, self._read_body)
+            context = self._contexts[plugin] = Context(self)
         return context
 
     def take_body(self, body: str | None) -> None:
@@ -59,14 +82,26 @@ class PythonRequest:
         if self._body is not None:
             self._body.set(body)
 
+    def take_answer(self, ok: bool, value: str | None) -> None:
+        """Give the answer to who has asked what may wait."""
+        if self._answer is None or self._answer.ready():
+            return
+        if ok:
+            self._answer.set(value)
+        else:
+            self._answer.set_exception(RequestError(str(value)))
+
     def end(self) -> None:
         """The request is over: whoever waits for its sake need not any more. Does not switch."""
         for greenlet in self.waiting.values():
             gevent.kill(greenlet)
+        for stream in self.streams.values():
+            stream.end()
         if self._body is not None and not self._body.ready():
             self._body.set_exception(RequestError("the request ended before its body had come"))
 
-    def _ask(self, operation: str, *arguments: Any) -> Any:
+    def ask(self, operation: str, *arguments: Any) -> Any:
+        """What the request answers at once. Raises RequestError."""
         value = self._ask_raw(operation, *arguments)
         if isinstance(value, str) and not value.isascii():
             return value.encode("latin-1").decode("utf-8", "surrogateescape")
@@ -80,10 +115,26 @@ class PythonRequest:
         except LuaError as error:
             raise RequestError(str(error)) from None
 
-    def _read_body(self) -> bytes | None:
+    def consult(self, operation: str, *arguments: Any) -> Any:
+        """What the request's own task answers, and may wait for. Raises RequestError."""
+        lua = self._lua
+        self._answer = AsyncResult()
+        converted = [lua.to_lua(each) for each in (operation, *arguments)]
+        lua.post(partial(lua.consult, self.run, *converted))
+        text = self._answer.get()
+        return None if text is None else json.loads(text.encode("latin-1"))
+
+    def read_body(self) -> bytes | None:
+        """The request's body; waits for it."""
         body = self._ask_raw("get_body")
         if body is False:  # still on its way
             self._body = AsyncResult()
             self._lua.post(partial(self._lua.read_body, self.run))
-            body = self._body.get()
+            self.reading = True
+            try:
+                body = self._body.get()
+            finally:
+                self.reading = False
+                if self.rearm is not None:
+                    self.rearm()
         return None if body is None else body.encode("latin-1")

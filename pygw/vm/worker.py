@@ -62,6 +62,7 @@ class Worker:
     shared_fds: the files of the shared dictionaries by name, which it closes once it has mapped
     them; a dictionary without one is the worker's alone.
     process: what it tells Lua to be. wants_agent: whether Lua asked for a privileged agent.
+    hooks: names of the Python hooks that have implementations.
     calls, awaits: further bridge functions (see `Bridge`).
     """
 
@@ -77,6 +78,7 @@ class Worker:
         strict: bool = False,
         process: Process = "single",
         shared_fds: Mapping[str, int] | None = None,
+        hooks: Sequence[str] = (),
         calls: Mapping[str, Callable[..., Any]] | None = None,
         awaits: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
@@ -95,6 +97,7 @@ class Worker:
         self._config = boot_config(
             settings, worker_id, self._listeners, app, error_fd, strict, process, self._shared_fds
         )
+        self._config["hooks"] = list(hooks)
         new_runtime = partial(
             create_runtime, settings.lua_paths, settings.lua_cpaths, settings.plugin_dirs
         )
@@ -191,6 +194,7 @@ def boot_config(
         "http": {**asdict(settings.http), **(asdict(settings.tls) if has_tls else {})},
         "shared_dicts": dict(settings.shared_dicts),
         "shared_fds": dict(shared_fds or {}),
+        "hooks": [],
     }
 
 

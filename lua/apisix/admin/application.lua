@@ -35,7 +35,7 @@ end
 
 local function init_worker()
     local plugin = require "apisix.plugin"
-    plugin.add_source(require("server.python_plugins").list)
+    plugin.add_source(require("server.python_objects").list)
     plugin.load()
     local check = require "apisix.admin.check"
     local reload = require "apisix.plugin.reload"

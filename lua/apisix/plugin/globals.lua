@@ -2,6 +2,7 @@
 -- before the route's. Must never answer for where the rules come from.
 local config_util = require "apisix.core.config_util"
 local core = require "apisix.core"
+local hooks = require "apisix.hooks"
 local plan = require "apisix.plugin.plan"
 local runner = require "apisix.plugin.runner"
 
@@ -58,7 +59,7 @@ local function plan_of(api_ctx, rule)
 end
 
 -- Run one phase of the rules. Meanwhile conf_type, conf_version and conf_id are those of the merged rule.
-function _M.run_global_rules(api_ctx, rules, version, phase)
+local function run_global_rules(api_ctx, rules, version, phase)
     if not rules or #rules == 0 then
         return
     end
@@ -75,5 +76,7 @@ function _M.run_global_rules(api_ctx, rules, version, phase)
     runner.run_plugin(phase, found, api_ctx)
     api_ctx.conf_type, api_ctx.conf_version, api_ctx.conf_id = conf_type, conf_version, conf_id
 end
+
+_M.run_global_rules = hooks.before(run_global_rules)
 
 return _M

@@ -3,7 +3,9 @@
 --
 -- A plugin is the module "apisix.plugins.<name>" (the user's directories come first on package.path), or
 -- an object of a source, which wins over a module of its name.
+local bridge = require "server.bridge"
 local core = require "apisix.core"
+local wanted = require("server.hooks").wanted
 
 local find = string.find
 local ipairs = ipairs
@@ -19,6 +21,7 @@ local type = type
 local PREFIX = "apisix.plugins."
 
 local sources = {}
+local told = {} -- names of plugins that hooks have heard of
 
 local _M = {
     plugins = {},      -- array, by descending priority; the same table for ever
@@ -123,6 +126,17 @@ function _M.start(plugin)
     return true
 end
 
+-- Let Python hooks know, where there are any.
+local function tell_hooks(plugin)
+    if not (wanted.pygw_plugin_loaded or wanted.pygw_plugin_reloaded) or plugin.is_broken then
+        return
+    end
+    local name = plugin.name
+    local language = plugin.is_python and "python" or "lua"
+    bridge.call.plugin_loaded(name, plugin.version, plugin.priority, language, told[name] or false)
+    told[name] = true
+end
+
 local function adopt(name, plugin)
     local ok, err = _M.prepare(name, plugin)
     if ok then
@@ -134,6 +148,7 @@ local function adopt(name, plugin)
     end
     _M.plugins_hash[name] = plugin
     core.table.insert(_M.plugins, plugin)
+    tell_hooks(plugin)
 end
 
 local function from_sources()
@@ -200,6 +215,7 @@ function _M.replace(plugin)
     _M.plugins_hash[plugin.name] = plugin
     core.table.insert(_M.plugins, plugin)
     publish()
+    tell_hooks(plugin)
 end
 
 -- Replace all plugins by those named (an array) and those of the sources. One that cannot be loaded is

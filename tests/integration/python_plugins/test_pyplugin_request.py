@@ -139,7 +139,7 @@ def test_a_path_that_cannot_be_is_refused_where_it_is_set(gateway: Any) -> None:
 
     gateway.module.namespace["change"] = change
     assert gateway.ask("/b").status == 500
-    assert "pygw.plugin.RequestError" in gateway.log()
+    assert "RequestError: " in gateway.log()
     assert "unsafe byte" in gateway.log()
 
 

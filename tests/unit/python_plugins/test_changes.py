@@ -65,8 +65,8 @@ def test_they_are_delivered_in_order_after_the_start(changes: Changes, listener:
     changes.start()
     settle()
     assert listener.heard == [
-        ConfigChange("/routes", "1", {"uri": "/a"}, 5),
-        ConfigChange("/routes", "1", None, 6),
+        ConfigChange("/routes", "1", {"uri": "/a"}, 5, "added"),
+        ConfigChange("/routes", "1", None, 6, "removed"),
     ]
 
 

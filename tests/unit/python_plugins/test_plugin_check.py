@@ -58,8 +58,14 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"priority": "1"}, "`priority` must be a number, not '1'"),
     ({"priority": True}, "`priority` must be a number, not True"),
     ({"version": []}, "`version` must be a number, not []"),
-    ({"schema": None}, "`schema` must be a JSON Schema, a dict, not None"),
-    ({"schema": "{}"}, "`schema` must be a JSON Schema, a dict, not '{}'"),
+    (
+        {"schema": None},
+        "`schema` must be a JSON Schema, a dict, or a msgspec Struct or pydantic type, not None",
+    ),
+    (
+        {"schema": "{}"},
+        "`schema` must be a JSON Schema, a dict, or a msgspec Struct or pydantic type, not '{}'",
+    ),
     ({"schema": {"enum": {1}}}, "`schema` is no JSON: Object of type set is not JSON serializable"),
     ({"schema": {"properties": {"_meta": {}}}}, "`schema` must not define `_meta`: every plugin"),
     ({"access": None}, "it has no phase: define at least one of rewrite, access, before_proxy, h"),

@@ -370,8 +370,8 @@ def test_dev_mode_runs_one_worker(given: Any) -> None:
         ("plugins: [1]", "config.yaml:1: plugins[0]: must be a string, not 1"),
         (
             "pygw: {plugin_dir: [x]}",
-            "config.yaml:1: pygw.plugin_dir: unknown key; known here: pid, plugin_dirs,"
-            " python_plugins, strict_phases, watch_plugins",
+            "config.yaml:1: pygw.plugin_dir: unknown key; known here: entry_points, pid,"
+            " plugin_dirs, python_plugins, strict_phases, watch_plugins, watchdog_timeout",
         ),
         (
             "apisix: {data_encryption: {keyring: [short]}}",
