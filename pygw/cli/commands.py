@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from pygw import __version__
+from pygw.cli.extended import Commands
 from pygw.cli.options import (
     app_option,
     config_option,
@@ -25,7 +26,7 @@ from pygw.cli.options import (
 from pygw.config.yamlfile import ConfigError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     r"""A gateway in Python that runs APISIX-style Lua plugins unchanged.
 
@@ -37,6 +38,7 @@ def main() -> None:
     pygw reload -c config.yaml  have a running gateway read it again
     pygw trace GET /path        show what plugins do to a request
     pygw get /path              one request, without a server
+    pygw shell                  a Lua and Python prompt inside a worker
     pygw new plugin NAME        write a plugin and its tests
     """
 
@@ -173,7 +175,13 @@ def trace(
     show_default=True,
     help="How long one plugin may take to load.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to say what was found.",
+)
 def check(
     what: tuple[str, ...],
     config: Path | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -46,12 +47,16 @@ def test_its_tests_pass_at_once(tmp_path: Path, lang: str, name: str) -> None:
 def test_its_readme_holds(tmp_path: Path, lang: str) -> None:
     new(tmp_path, "team-header", "--lang", lang, "--dir", "here/there")
     project = tmp_path / "here" / "there"
-    blocks = re.findall(r"```yaml\n(.*?)```", (project / "README.md").read_text(), re.S)
+    readme = (project / "README.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", readme, re.S)
     assert len(blocks) == 2
     for file, text in zip(("config.yaml", "apisix.yaml"), blocks, strict=True):
         (project / file).write_text(text)
     checked = run(project, "pygw", "test")
     assert checked.returncode == 0, checked.stderr
+    asked = re.search(r"^\$ pygw (get .*)\n(.*)\n", readme, re.M)
+    assert asked
+    assert run(project, "pygw", *shlex.split(asked[1])).stdout.strip() == asked[2]
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
