@@ -66,6 +66,7 @@ def build(
     merged: dict[str, Any], document: Document, base: Path, warnings: tuple[str, ...] = ()
 ) -> Settings:
     """Return the Settings for `merged`; relative paths start at `base`. Raises ConfigError."""
+    merged = _sorted_out(merged)
     tree = _Tree(merged, document, base)
     role = tree.need("deployment.role")
     listen, admin = _listen(tree), _admin(tree, role)
@@ -76,11 +77,8 @@ def build(
                 name = "ssl.listen" if address.tls else "node_listen"
                 raise document.error(path, f"{address} is one of apisix.{name}")
     error_log = tree.need("nginx_config.error_log")
-    listed = tree.get("plugins", [])
-    python_plugins = [name for name in listed if _is_python(name)]
-    lua_plugins = [name for name in listed if not _is_python(name)]
     return Settings(
-        merged={**merged, "plugins": lua_plugins} if python_plugins else merged,
+        merged=merged,
         source=document.file,
         base=base,
         listen=listen,
@@ -104,14 +102,28 @@ def build(
         lua_paths=_lua_paths(tree, "apisix.extra_lua_path"),
         lua_cpaths=_lua_paths(tree, "apisix.extra_lua_cpath"),
         plugin_dirs=tuple((base / d).absolute() for d in tree.get("pygw.plugin_dirs", [])),
-        python_plugins=(*tree.get("pygw.python_plugins", []), *python_plugins),
+        python_plugins=tuple(tree.get("pygw.python_plugins", [])),
         entry_points=tree.need("pygw.entry_points"),
         watchdog_timeout=tree.need("pygw.watchdog_timeout"),
         strict_phases=tree.need("pygw.strict_phases"),
         watch_plugins=tree.need("pygw.watch_plugins"),
-        plugins=tuple(lua_plugins),
+        plugins=tuple(tree.get("plugins", [])),
         warnings=warnings,
     )
+
+
+def _sorted_out(merged: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with what is Python's among `plugins` where it belongs."""
+    listed = merged.get("plugins") or []
+    found = [name for name in listed if _is_python(name)]
+    if not found:
+        return merged
+    own = merged.get("pygw") or {}
+    return {
+        **merged,
+        "plugins": [name for name in listed if name not in found],
+        "pygw": {**own, "python_plugins": [*(own.get("python_plugins") or []), *found]},
+    }
 
 
 def _is_python(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 from typing import Any
@@ -196,10 +197,8 @@ def test_a_body_filter_may_be_a_generator_that_flushes_at_the_end(start: Any) ->
 def test_a_generator_that_raises_lets_nothing_unfiltered_out(start: Any) -> None:
     source = STREAM.replace('yield b"<"', 'raise LookupError("no luck")')
     gateway = start(source, {"a": {"t-stream": {}}})
-    try:
+    with contextlib.suppress(http.client.HTTPException):  # the answer is cut short
         assert b"method" not in gateway.ask("/a").body
-    except http.client.HTTPException:
-        pass  # the head was out already: the answer is cut short
     gateway.until(lambda: "LookupError: no luck" in gateway.log())
     assert "plugin [t-stream] failed in phase body_filter" in gateway.log()
 

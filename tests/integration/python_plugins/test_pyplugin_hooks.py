@@ -240,15 +240,6 @@ def test_a_gateway_without_such_a_hook_does_not_ask_twice(start: Any) -> None:
             """,
             r"a pygw_worker_start hook failed: LookupError: no luck \(.*plugins.py:\d+\)",
         ),
-        (
-            """
-            class Bad(Plugin):
-                name, priority, schema = "t-bad", 1, {}
-                def access(self, conf, ctx): pass
-                def init(self): raise LookupError("no luck")
-            """,
-            r"plugin Bad \(.*plugins.py\): init failed: LookupError: no luck \(.*plugins.py:\d+\)",
-        ),
     ],
 )
 def test_a_start_that_a_plugin_spoils_is_no_start(start: Any, source: str, message: str) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,12 +30,12 @@ class Good(Plugin):
 """
 
 
-def pygw(base: Path, *command: str) -> subprocess.Popen[str]:
-    """Start `pygw COMMAND` in a directory."""
+def pygw(base: Path, *command: str, path: Path = ROOT) -> subprocess.Popen[str]:
+    """Start `pygw COMMAND` in a directory; path: where else to import from."""
     return subprocess.Popen(
         [sys.executable, "-m", "pygw", *command],
         cwd=base,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{path}"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -42,8 +43,13 @@ def pygw(base: Path, *command: str) -> subprocess.Popen[str]:
     )
 
 
-def configure(base: Path, files: dict[str, str], routes: dict[str, Any] | None = None) -> None:
-    """Write config.yaml with all of `files` as Python plugins, and apisix.yaml."""
+def configure(
+    base: Path,
+    files: dict[str, str],
+    routes: dict[str, Any] | None = None,
+    more: dict[str, Any] | None = None,
+) -> None:
+    """Write config.yaml with all of `files` as Python plugins and `more`, and apisix.yaml."""
     for name, text in files.items():
         (base / name).parent.mkdir(exist_ok=True)
         (base / name).write_text(HEAD + textwrap.dedent(text))
@@ -53,7 +59,9 @@ def configure(base: Path, files: dict[str, str], routes: dict[str, Any] | None =
         "deployment": {"role": "data_plane", "role_data_plane": {"config_provider": "yaml"}},
         "plugins": [],
         "pygw": {"python_plugins": list(files)},
+        **(more or {}),
     }
+    config["apisix"].setdefault("node_listen", [{"ip": "127.0.0.1", "port": 0}])
     (base / "config.yaml").write_text(json.dumps(config))
     listed = [{"uri": f"/{name}", "plugins": given} for name, given in (routes or {}).items()]
     (base / "apisix.yaml").write_text(json.dumps({"routes": listed}) + "\n#END\n")
@@ -97,13 +105,13 @@ def slow() -> Iterator[Slow]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
-    """Run a gateway with one plugin file and routes; gives its process and port."""
+def run_with(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
+    """Run a gateway: run_with(files, routes, config, path=); gives its process and port."""
     running: list[subprocess.Popen[str]] = []
 
-    def start(source: str, routes: dict[str, Any]) -> tuple[subprocess.Popen[str], int]:
-        configure(tmp_path, {"plugins.py": source}, routes)
-        running.append(pygw(tmp_path, "run"))
+    def start(*given: Any, path: Path = ROOT) -> tuple[subprocess.Popen[str], int]:
+        configure(tmp_path, *given)
+        running.append(pygw(tmp_path, "run", path=path))
         assert running[-1].stdout
         started = re.search(r"127\.0\.0\.1:(\d+)", running[-1].stdout.readline())
         assert started, running[-1].communicate()
@@ -113,6 +121,12 @@ def run(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], i
     for process in running:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def run(run_with: Any) -> Callable[..., tuple[subprocess.Popen[str], int]]:
+    """Run a gateway with one plugin file and routes; gives its process and port."""
+    return lambda source, routes: run_with({"plugins.py": source}, routes)
 
 
 def get(port: int, path: str) -> str:
@@ -174,7 +188,8 @@ def test_what_a_plugin_logs_stands_in_the_error_log(run: Any) -> None:
     assert get(port, "/a") == "logged"
     gateway.terminate()
     _, log = gateway.communicate(timeout=PATIENCE)
-    assert re.search(r"\[warn\] \d+#0: my: seen /a\n", log)
+    told = r"\[warn\] \d+#0: my: seen /a, plugin: t-log, phase: access, client: 127.0.0.1, .*"
+    assert re.search(told + r'request: "GET /a HTTP/1.1"', log), log
 
 
 def test_a_phase_that_waits_ends_with_its_worker(run: Any) -> None:
@@ -218,7 +233,7 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
     ),
     "schema": (
         {"p.py": CLASS.replace("{}", '{"type": "oject"}') + PHASE},
-        r"the schema of Python plugin \[t-bad\] is invalid: ",
+        r"Python plugin \[t-bad\] cannot be used, .* get 503: its schema is invalid: ",
     ),
     "syntax": (
         {"p.py": "def x(:\n"},
@@ -231,7 +246,7 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
     ),
     "unknown hook": (
         {"p.py": "@hookimpl\ndef pygw_worker_begin(worker_id): pass\n"},
-        r"p.py: there is no hook `pygw_worker_begin`; the hooks are pygw_plugins, pygw_worker_st",
+        r"p.py: there is no hook `pygw_worker_begin`; the hooks are pygw_",
     ),
     "nothing": ({"p.py": "x = 1\n"}, r"pygw.python_plugins: p.py has neither a plugin nor a hook"),
     "start hook": (
@@ -243,6 +258,8 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
         r"plugin Bad \(.*/p.py\): init failed: ZeroDivisionError",
     ),
 }
+STOPPING = ("unknown hook", "nothing", "start hook")
+NAMED = ("async phase", "schema", "init")  # who relies on these is not let through
 SEEN_BY_TEST = [name for name in FAULTS if name not in ("schema", "start hook", "init")]
 
 
@@ -256,7 +273,7 @@ def check_refusal(process: subprocess.Popen[str], message: str) -> None:
     assert re.search(message, said[0]), err
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", STOPPING)
 def test_a_fault_stops_the_start_with_one_clear_message(tmp_path: Path, fault: str) -> None:
     files, message = FAULTS[fault]
     configure(tmp_path, files)
@@ -270,13 +287,103 @@ def test_pygw_test_finds_it_without_a_start(tmp_path: Path, fault: str) -> None:
     check_refusal(pygw(tmp_path, "test"), message)
 
 
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name not in STOPPING])
+def test_a_plugin_with_a_fault_is_told_and_the_others_go_on(run_with: Any, fault: str) -> None:
+    files, message = FAULTS[fault]
+    routes: dict[str, Any] = {"a": {"t-good": {}}}
+    if fault in NAMED:
+        routes["b"] = {"t-bad": {}}
+    gateway, port = run_with({**files, "good.py": GOOD}, routes)
+    assert get(port, "/a") == "good"
+    if fault in NAMED:
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            get(port, "/b")
+    gateway.terminate()
+    _, log = gateway.communicate(timeout=PATIENCE)
+    assert re.search(message, log), log
+
+
+def test_a_python_plugin_with_the_name_of_a_lua_plugin_is_left_out(run_with: Any) -> None:
+    clash = GOOD.replace("t-good", "key-auth").replace("Good", "Clash")
+    gateway, port = run_with(
+        {"p.py": GOOD + clash},
+        {"a": {"t-good": {}}, "b": {"key-auth": {}}},
+        {"plugins": ["key-auth"]},
+    )
+    assert get(port, "/a") == "good"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        get(port, "/b")
+    gateway.terminate()
+    _, log = gateway.communicate(timeout=PATIENCE)
+    assert re.search(
+        r'\[error\] .*plugin Clash \(.*/p.py\): "key-auth" is the Lua plugin .*/key-auth.lua, which'
+        r" runs: take that out of `plugins:` in config.yaml, or rename yours",
+        log,
+    ), log
+
+
+ENTRY = {
+    "a module": "ext",
+    "a class": "ext:Good",
+}
+
+
+@pytest.mark.parametrize("value", ENTRY.values(), ids=ENTRY)
+def test_a_plugin_is_found_by_its_entry_point(tmp_path: Path, run_with: Any, value: str) -> None:
+    site = tmp_path / "site"
+    info = site / "ext-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "ext.py").write_text(HEAD + GOOD)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ext\nVersion: 1.0\n")
+    bad = "bad = nothing_of_this_name" if value == "ext" else ""
+    (info / "entry_points.txt").write_text(f"[pygw]\ngood = {value}\n{bad}\n")
+    gateway, port = run_with({}, {"a": {"t-good": {}}}, path=site)
+    assert get(port, "/a") == "good"
+    gateway.terminate()
+    _, log = gateway.communicate(timeout=PATIENCE)
+    told = "the entry point bad = nothing_of_this_name cannot be imported: ModuleNotFoundError"
+    assert (told in log) == bool(bad)
+
+
+@pytest.mark.parametrize("name", ["good.py", "good:Good"])
+def test_a_plugin_is_found_by_its_path_in_plugins(tmp_path: Path, run_with: Any, name: str) -> None:
+    (tmp_path / "good.py").write_text(HEAD + GOOD)
+    _, port = run_with({}, {"a": {"t-good": {}}}, {"plugins": [name, "key-auth"]}, path=tmp_path)
+    assert get(port, "/a") == "good"
+
+
+def test_the_control_api_has_the_paths_of_plugins(run_with: Any, free_port: int) -> None:
+    source = """
+    from pygw.plugin import Route
+    class Served(Plugin):
+        name, priority, schema = "t-served", 10, {"type": "object"}
+        def control_api(self):
+            return [Route(["GET"], "/v1/plugin/t-served", self.show)]
+        def show(self, ctx):
+            return Response(200, {"path": ctx.request.path, "agent": ctx.request.headers["x-a"]})
+    """
+    control = {"enable_control": True, "control": {"ip": "127.0.0.1", "port": free_port}}
+    run_with({"p.py": source}, {}, {"apisix": control})
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{free_port}/v1/plugin/t-served", headers={"X-A": "b"}
+    )
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        assert json.loads(answer.read()) == {"path": "/v1/plugin/t-served", "agent": "b"}
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        return int(held.getsockname()[1])
+
+
 @pytest.mark.parametrize("name", ["gone.py", "dir/gone.py", "gone.module"])
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     configure(tmp_path, {"here.py": GOOD})
     config = json.loads((tmp_path / "config.yaml").read_text())
     config["pygw"]["python_plugins"] = ["here.py", name]
     (tmp_path / "config.yaml").write_text(json.dumps(config))
-    check_refusal(pygw(tmp_path, "run"), f"cannot import {name}: .*gone")
+    check_refusal(pygw(tmp_path, "test"), f"cannot import {name}: .*gone")
 
 
 def test_a_reload_with_a_fault_keeps_the_old_plugins(run: Any, tmp_path: Path) -> None:
