@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def config_of(manager: pluggy.PluginManager, settings: Settings) -> dict[str, An
     keys = _declared(manager)
     if not keys:
         return config
-    for path, reason in [*_unknown(config, keys), *_filled(config, keys)]:
+    for path, reason in chain(_unknown(config, keys), _filled(config, keys)):
         raise HookConfigError(str(_located(settings, path, reason)))
     return config
 

@@ -76,7 +76,7 @@ def test_text_is_utf_8(changes: Changes, listener: Listener) -> None:
         "/routes", "zoë".encode().decode("latin-1"), '"日本"'.encode().decode("latin-1"), 1
     )
     settle()
-    assert listener.heard == [ConfigChange("/routes", "zoë", "日本", 1)]
+    assert listener.heard == [ConfigChange("/routes", "zoë", "日本", 1, "added")]
 
 
 def test_after_the_stop_nothing_is_delivered(changes: Changes, listener: Listener) -> None:

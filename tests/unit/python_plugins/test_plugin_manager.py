@@ -76,13 +76,13 @@ def test_a_module_may_have_hooks_alone(load: Any) -> None:
 
 def test_a_hook_may_take_fewer_arguments(load: Any) -> None:
     manager = load(p="@hookimpl\ndef pygw_worker_start(): seen.append(1)\nseen = []")
-    manager.hook.pygw_worker_start(worker_id=0)
+    manager.hook.pygw_worker_start(worker_id=0, config={})
     assert manager.get_plugin("p.py").seen == [1]
 
 
 HOOK_FAULTS = {
     "@hookimpl\ndef pygw_worker_begin(): ...": "there is no hook `pygw_worker_begin`; the hooks",
-    "def pygw_nothing(): ...": "there is no hook `pygw_nothing`; the hooks are pygw_plugins, ",
+    "def pygw_nothing(): ...": "there is no hook `pygw_nothing`; the hooks are pygw_master_start, ",
     "def pygw_worker_start(worker_id): ...": "`pygw_worker_start` lacks its mark: put @pygw.hook",
     "@hookimpl\nasync def pygw_worker_start(worker_id): ...": "`pygw_worker_start` is `async def`",
     "@hookimpl\ndef pygw_worker_start(number): ...": "Argument(s) {'number'} are declared in the",
