@@ -76,7 +76,10 @@ class Runner:
     def __init__(self, directory: Path, ports: dict[str, str]) -> None:
         self.directory, self.ports = directory, ports
         path = f"{directory.parent}/bin{os.pathsep}{os.environ['PATH']}"
-        self.env = {**os.environ, **ports, "PATH": path, "PYTHONPATH": str(ROOT)}
+        installed = f"{directory.parent}/installed"  # what an example installs, it alone has
+        python_path = f"{ROOT}{os.pathsep}{installed}"
+        self.env = {**os.environ, **ports, "PATH": path, "PYTHONPATH": python_path}
+        self.env["PIP_TARGET"] = installed
         self.servers: list[subprocess.Popen[str]] = []
         self.log = ""
         self.grown = threading.Condition()
@@ -181,7 +184,7 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
     shutil.copytree(EXAMPLES, copy, ignore=shutil.ignore_patterns("run", "__pycache__"))
     scripts = tmp_path / "bin"
     scripts.mkdir()
-    for name, module in [("python", ""), ("pygw", "-m pygw ")]:
+    for name, module in [("python", ""), ("pygw", "-m pygw "), ("pip", "-m pip ")]:
         (scripts / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {module}"$@"\n')
         (scripts / name).chmod(0o755)
     runner = Runner(copy, free_ports())
@@ -193,7 +196,7 @@ WITH_README = sorted(path.parent.name for path in EXAMPLES.glob("*/README.md"))
 
 
 def test_the_examples_are_all_here() -> None:
-    named = {"quickstart", "lua-plugin", "io-in-filters", "python-plugin", "etcd"}
+    named = {"quickstart", "lua-plugin", "io-in-filters", "python-plugin", "etcd", "hooks-package"}
     assert named <= set(WITH_README)
 
 
