@@ -15,7 +15,8 @@ local sethook, traceback = debug.sethook, debug.traceback
 local jit_off = jit.off
 
 local NAME = "=prompt"
-local DEPTH = 5 -- of tables that are shown
+local DEPTH = 5 -- of tables that are shown, less where that gives too much
+local LONGEST = 10000 -- bytes of a table with more than one level
 local PERIOD = 100000 -- instructions between two looks at whether somebody has pressed Ctrl-C
 
 local _M = {}
@@ -28,7 +29,14 @@ local env = setmetatable({}, { __index = _G }) -- globals of the prompt are its 
 local function shown(value)
     local kind = type(value)
     if kind == "table" or kind == "string" then
-        return inspect(value, { depth = DEPTH })
+        local text
+        for depth = DEPTH, 1, -1 do
+            text = inspect(value, { depth = depth })
+            if #text <= LONGEST then
+                break
+            end
+        end
+        return text
     end
     return tostring(value)
 end

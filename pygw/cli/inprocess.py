@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import gevent
 from gevent import socket
+from greenlet import getcurrent  # type: ignore[import-untyped]
 
 from pygw.config.embedded import MEMORY, EmbeddedStore
 from pygw.config.model import Settings
@@ -27,7 +29,10 @@ _STEP = 0.002  # seconds between looks at whether it has
 
 
 class InProcess:
-    """A worker that serves the connections that it is given, and whatever its Lua code does."""
+    """A worker that serves the connections that it is given, and whatever its Lua code does.
+
+    on_interrupt: called at once when Ctrl-C is pressed, in any greenlet; it must not wait.
+    """
 
     def __init__(self, settings: Settings) -> None:
         _log_to_stderr(settings)
@@ -35,6 +40,7 @@ class InProcess:
         if settings.provider == "embedded" and not settings.embedded_path.exists():
             store = EmbeddedStore(MEMORY)  # nothing is stored yet, and nothing is to be
         self._settings = settings
+        self.on_interrupt: Callable[[], None] = lambda: None
         self.gateway = Gateway(settings, 0, [Listener(-1)], store=store)
         worker = self.gateway.worker
         self.runtime, self.hub, self.bridge = worker.runtime, worker.hub, worker.bridge
@@ -81,12 +87,33 @@ def _log_to_stderr(settings: Settings) -> None:
 
 @contextmanager
 def in_process(settings: Settings) -> Iterator[InProcess]:
-    """Run one for a `with` statement. Raises ConfigError, StoreRefused, StartError and more."""
+    """Run one for a `with` statement. Raises ConfigError, StoreRefused, StartError and more.
+
+    Ctrl-C raises KeyboardInterrupt in the greenlet that runs the block, and in no other.
+    """
     worker = InProcess(settings)
-    worker.start()
-    graceful = False
+    with _interrupts_to(getcurrent(), worker):
+        worker.start()
+        graceful = False
+        try:
+            yield worker
+            graceful = True
+        finally:
+            worker.stop(graceful=graceful)
+
+
+@contextmanager
+def _interrupts_to(owner: Any, worker: InProcess) -> Iterator[None]:
+    """Python raises it in whichever greenlet runs when it comes: in the hub's it would end that."""
+
+    def interrupt(*_: Any) -> None:
+        worker.on_interrupt()
+        if getcurrent() is owner:
+            raise KeyboardInterrupt
+        gevent.get_hub().loop.run_callback(owner.throw, KeyboardInterrupt)
+
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
-        yield worker
-        graceful = True
+        yield
     finally:
-        worker.stop(graceful=graceful)
+        signal.signal(signal.SIGINT, before)

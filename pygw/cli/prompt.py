@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import ast
 import code as interpreter
-import signal
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import gevent
-from greenlet import getcurrent  # type: ignore[import-untyped]
 
 from pygw import __version__
 from pygw.cli.inprocess import InProcess
@@ -43,12 +40,10 @@ class Prompt:
         )
         self._failed = self._leaving = False
         self._language = "lua"
-        self._main = getcurrent()
-        self._before = signal.signal(signal.SIGINT, self._on_interrupt)
+        worker.on_interrupt = self._on_interrupt
 
     def close(self) -> None:
         """End what was left running."""
-        signal.signal(signal.SIGINT, self._before)
         self._lua.close()
 
     def interact(self) -> bool:
@@ -183,9 +178,5 @@ class Prompt:
         self._failed = True
         print(text, file=sys.stderr, flush=True)
 
-    def _on_interrupt(self, *_: Any) -> None:
-        """Ctrl-C is the main greenlet's, whichever runs when it comes."""
+    def _on_interrupt(self) -> None:
         self._lua.interrupted = True  # for Lua that runs and runs
-        if getcurrent() is self._main:
-            raise KeyboardInterrupt
-        gevent.get_hub().loop.run_callback(self._main.throw, KeyboardInterrupt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -190,6 +191,24 @@ def test_what_takes_too_long_is_no_answer(get: Run, tmp_path: Path) -> None:
         done = get("--timeout", "0.3", "/up")
     assert done.returncode == 1
     assert b"pygw: no whole response within 0.3 s" in done.stderr
+
+
+def test_ctrl_c_ends_it(get: Run, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        (tmp_path / "apisix.yaml").write_text(ROUTES % server.getsockname()[1])
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pygw", "get", "/up"], cwd=tmp_path, stderr=subprocess.PIPE
+        )
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            process.send_signal(signal.SIGINT)
+            try:
+                _, err = process.communicate(timeout=20)
+            finally:
+                process.kill()
+    assert process.returncode == 1
+    assert b"Traceback" not in err
 
 
 def test_routes_of_the_embedded_store(tmp_path: Path) -> None:

@@ -92,6 +92,12 @@ def test_the_first_failure_is_the_end(tmp_path: Path, code: str, said: str) -> N
     assert "prompt.lua" not in done.stderr
 
 
+def test_what_is_huge_is_shown_less_deep(tmp_path: Path) -> None:
+    deep = "t = { short = {} } for i = 1, 4000 do t.short[i] = i end"
+    done = piped(tmp_path, f"{deep}\nreturn t, {{ {{ {{ 1 }} }} }}")
+    assert done.stdout == "{\n  short = {...}\n}\n{ { { 1 } } }\n"
+
+
 def test_plugins_of_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "mine.lua").write_text(
         "return { name = 'mine', priority = 7, version = 1, schema = {},"
