@@ -6,12 +6,7 @@ Whatever is wrong with one is said here, before anything is served. Must never k
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
-import re
-import sys
-import traceback
 from collections.abc import Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -25,14 +20,12 @@ from pygw.config.model import Settings
 from pygw.hookconfig import HookConfigError, config_of
 from pygw.paths import find_lua_plugin
 from pygw.plugin import Plugin, Route
+from pygw.plugin_import import ExtensionError as ExtensionError
+from pygw.plugin_import import describe_error, import_named
 from pygw.plugincheck import PluginError, check_plugin, is_async, timeout_faults, where
 from pygw.vm.python_describe import Broken
 
 _HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("pygw_"))
-
-
-class ExtensionError(Exception):
-    """An extension that cannot be used; the message names it, where it is and why."""
 
 
 def load_extensions(
@@ -47,7 +40,7 @@ def load_extensions(
     manager.add_hookspecs(hookspecs)
     for name in names:
         try:
-            module = _import(name, base)
+            module = import_named(name, base)
         except ExtensionError as error:
             _tell(faults, str(error), error)
             continue
@@ -127,7 +120,7 @@ class Extensions:
     def _add_class(self, name: str) -> None:
         module, _, attribute = name.partition(":")
         try:
-            self._classes.append(getattr(_import(module, self._settings.base), attribute))
+            self._classes.append(getattr(import_named(module, self._settings.base), attribute))
         except AttributeError as error:
             self.faults.append(f"{name} cannot be imported: {error}")
         except ExtensionError as error:
@@ -138,7 +131,7 @@ class Extensions:
         try:
             found = entry.load()
         except (Exception, SystemExit) as error:
-            self.faults.append(f"{title} cannot be imported: {_describe(error)}")
+            self.faults.append(f"{title} cannot be imported: {describe_error(error)}")
             return
         if isinstance(found, type):
             self._classes.append(found)
@@ -169,7 +162,7 @@ def find_plugins(
         for found in manager.hook.pygw_plugins():
             classes += found
     except Exception as error:
-        _tell(faults, f"a pygw_plugins hook failed: {_describe(error)}", error)
+        _tell(faults, f"a pygw_plugins hook failed: {describe_error(error)}", error)
     plugins: dict[str, Plugin] = {}
     for cls in dict.fromkeys([*classes, *more]):
         try:
@@ -223,7 +216,7 @@ def start_plugin(plugin: Plugin) -> dict[str, list[Route]]:
                 _check_route(route)
     except Exception as error:
         raise ExtensionError(
-            f"plugin {where(type(plugin))}: {doing} failed: {_describe(error)}"
+            f"plugin {where(type(plugin))}: {doing} failed: {describe_error(error)}"
         ) from error
     return routes
 
@@ -248,7 +241,7 @@ def start_hooks(manager: pluggy.PluginManager, worker_id: int, config: hookspecs
     try:
         manager.hook.pygw_worker_start(worker_id=worker_id, config=config)
     except Exception as error:
-        raise ExtensionError(f"a pygw_worker_start hook failed: {_describe(error)}") from error
+        raise ExtensionError(f"a pygw_worker_start hook failed: {describe_error(error)}") from error
 
 
 def _classes(module: Any) -> list[type[Plugin]]:
@@ -267,7 +260,9 @@ def _make(cls: type[Plugin]) -> Plugin:
     try:
         return cls()
     except Exception as error:
-        raise ExtensionError(f"plugin {where(cls)}: cannot be made: {_describe(error)}") from error
+        raise ExtensionError(
+            f"plugin {where(cls)}: cannot be made: {describe_error(error)}"
+        ) from error
 
 
 def _hook_faults(module: ModuleType) -> Iterator[str]:
@@ -281,43 +276,3 @@ def _hook_faults(module: ModuleType) -> Iterator[str]:
             yield f"`{name}` lacks its mark: put @pygw.hookspecs.hookimpl above it"
         elif is_async(value):
             yield f"`{name}` is `async def`, and no asyncio loop runs here: write `def`"
-
-
-def _import(name: str, base: Path) -> ModuleType:
-    try:
-        if name.endswith(".py") or "/" in name:
-            return _import_file((base / name).resolve())
-        return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
-        raise ExtensionError(
-            f"pygw.python_plugins: cannot import {name}: {_describe(error)}"
-        ) from error
-
-
-def _import_file(path: Path) -> ModuleType:
-    module_name = "pygw_extension" + re.sub(r"\W", "_", str(path.with_suffix("")))
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError("a Python file ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[module_name]
-        raise
-    return module
-
-
-def _describe(error: BaseException) -> str:
-    """The error in one line, with the place in the extension where it was raised."""
-    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    if isinstance(error, (SyntaxError, FileNotFoundError)):  # they say where themselves
-        return text
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [f"{frame.filename}:{frame.lineno}" for frame in frames if not _is_ours(frame)]
-    return f"{text} ({places[-1]})" if places else text
-
-
-def _is_ours(frame: traceback.FrameSummary) -> bool:
-    return frame.filename in (__file__, importlib.__file__) or frame.filename.startswith("<frozen")

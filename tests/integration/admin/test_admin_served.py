@@ -91,6 +91,22 @@ def test_a_bad_route_is_refused_and_the_good_one_stays(gateway: Any, upstream: D
     assert gateway.get("/good").status == 200
 
 
+def test_what_python_plugins_want_of_consumers_and_metadata_is_checked(gateway: Any) -> None:
+    jack = {"username": "jack", "plugins": {"t-hello": {"word": 7}}}
+    refused = gateway.admin("PUT", "consumers", jack)
+    assert refused.status == 400
+    assert 'property "word" validation failed' in refused.json["error_msg"]
+    jack["plugins"] = {"t-hello": {"word": "x"}}
+    assert gateway.admin("PUT", "consumers", jack).status == 201
+    assert gateway.admin("DELETE", "consumers/jack").status == 200
+    refused = gateway.admin("PUT", "plugin_metadata/t-hello", {"size": "big"})
+    assert refused.status == 400
+    assert 'property "size" validation failed' in refused.json["error_msg"]
+    assert gateway.admin("PUT", "plugin_metadata/t-hello", {"size": 3}).status == 201
+    shown = gateway.admin("GET", "schema/plugins/t-hello?schema_type=consumer").json
+    assert shown["properties"] == {"word": {"type": "string"}}
+
+
 def test_answers_are_json_and_say_which_version(gateway: Any) -> None:
     reply = gateway.admin("GET", "routes")
     assert reply.headers["Content-Type"] == "application/json"

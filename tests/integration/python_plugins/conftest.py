@@ -149,6 +149,12 @@ def settings_in(base: Path, source: str, config: dict[str, Any] | None = None) -
 
 
 @pytest.fixture
+def settings(tmp_path: Path) -> Callable[[str], Any]:
+    """Settings of a config.yaml with the text of Python plugins."""
+    return lambda source: settings_in(tmp_path, source)
+
+
+@pytest.fixture
 def unused_port() -> Iterator[int]:
     """A port at which nobody listens, for as long as the test runs."""
     with plain_socket.socket() as held:

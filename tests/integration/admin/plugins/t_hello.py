@@ -12,5 +12,12 @@ class Hello(Plugin):
         "required": ["name"],
     }
 
+    consumer_schema = {
+        "type": "object",
+        "properties": {"word": {"type": "string"}},
+        "required": ["word"],
+    }
+    metadata_schema = {"type": "object", "properties": {"size": {"type": "integer"}}}
+
     def rewrite(self, conf, ctx):
         ctx.request.headers["X-Stamp"] = f"hello {conf['name']}"
