@@ -43,11 +43,16 @@ def serve(child: Child) -> None:
     from pygw.admin.wsgi import Application
     from pygw.config.choose import open_store
     from pygw.config.plugin_files import PluginFiles
+    from pygw.hookcalls import HookCalls
     from pygw.pluginmanager import discover
     from pygw.vm.checker import Checker
 
     settings = child.settings
     extensions = discover(settings)
+    hook_calls = HookCalls(extensions.manager)
+    if hook_calls.wants_log:
+        child.log.tap = hook_calls.on_record
+        hook_calls.start()
     plugins = extensions.find_plugins()  # what is wrong with others the workers say
     checker = Checker(settings, plugins, extensions.broken)
     store = open_store(settings)
@@ -71,6 +76,7 @@ def serve(child: Child) -> None:
     gevent.signal_handler(signal.SIGUSR1, child.log.reopen)
     child.ready()
     _stop(servers, application, patience.get())
+    hook_calls.stop()
     files.close()
     if store is not None:
         store.close()

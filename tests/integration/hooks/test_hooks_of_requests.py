@@ -193,3 +193,11 @@ def test_one_phase_implemented_crosses_for_that_phase_alone(start: Any) -> None:
         {"a": {}},
     )
     assert counted(gateway, lambda: gateway.ask("/a"))["python_phase"] == 1
+
+
+def test_a_trace_shows_them_as_one_plugin(start: Any) -> None:
+    apisix = {"enable_debug": True, "enable_control": False}
+    gateway = start(SEE + REACT, {"a": {}}, config={"apisix": apisix})
+    answer = gateway.ask("/a")
+    assert answer.status == 200
+    assert "pygw hooks" in answer.headers.get("apisix-plugins", "")
