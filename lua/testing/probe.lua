@@ -1,6 +1,7 @@
 -- Owns what a test sees of a worker from within: the context of the last request, shared dictionaries, timers, what is
 -- open. Called by pygw.testing alone, outside of any request. Must never change what it looks at.
 local bridge = require "server.bridge"
+local config = require "apisix.core.config_etcd"
 local connection = require "server.http.connection"
 local json = require "apisix.core.json"
 local streams = require "server.stream"
@@ -82,6 +83,18 @@ end
 -- Whether a plugin of that name is loaded.
 function _M.has_plugin(name)
     return require("apisix.plugin.loader").plugins_hash[name] ~= nil
+end
+
+-- How far the configuration has come: the revision up to which the directory ("routes") has been dealt with, and that
+-- of its item of this name, 0 for none. nil for a directory that nobody follows.
+function _M.progress(directory, name)
+    local object = config.fetch_created_obj("/" .. directory)
+    if not object or not object.values then
+        return nil
+    end
+    local at = object.values_hash[name]
+    local item = at and object.values[at]
+    return object.prev_index, item and item.modifiedIndex or 0
 end
 
 -- The keys and values of a shared dictionary as JSON; nil when there is none of that name.

@@ -23,7 +23,6 @@ from gevent import socket
 from pygw.config.embedded import EmbeddedStore
 from pygw.gateway import Gateway as Worker
 from pygw.hub.clock import Clock, VirtualClock
-from pygw.testing.applied import Applied
 from pygw.testing.hooks import LuaHooks
 from pygw.testing.inside import Inside
 from pygw.testing.messages import Answer, Fields, answer, pairs, request
@@ -33,6 +32,7 @@ PATIENCE = 10.0  # seconds of real time after which a test has waited in vain
 _SERVER = ("127.0.0.1", 80)
 _CLIENT_PORT = 50_000
 _PREFIX = "/apisix"
+_LOOK = 0.001  # seconds of real time between two looks at what is waited for
 _JUMPS = 100_000  # of virtual time in a row, after which it counts as hanging
 
 
@@ -55,7 +55,6 @@ class Gateway:
         clock: Clock,
         log_fd: int,
         port: int | None,
-        applied: Applied,
         autojump: float | None,
         hooks: LuaHooks,
     ) -> None:
@@ -63,10 +62,8 @@ class Gateway:
         self.autojump = autojump
         self.inside = Inside(worker.worker.runtime)
         self.asked: list[str] = []  # what was requested, and the status: "GET /x: 200"
-        self._worker, self._log_fd, self._applied, self._hooks = worker, log_fd, applied, hooks
+        self._worker, self._log_fd, self._hooks = worker, log_fd, hooks
         self._numbers = itertools.count(1)
-        self._refused: dict[tuple[str, int], str] = {}  # (key, revision) -> what the log says
-        self._looked = 0  # so much of the log has been looked at for refusals
 
     # -- requests ---------------------------------------------------------------------------------
 
@@ -161,15 +158,17 @@ class Gateway:
         Raises GatewayError with the gateway's message when it is refused.
         """
         revision = self.store.put(f"{_PREFIX}/{key}".encode(), _json(value).encode())
-        self._until_applied({key: revision})
-        if refusal := self._refused.get((key, revision)):
-            raise GatewayError(refusal)
+        before = len(self.log)
+        self._until_dealt_with({key: revision})
+        progress = self.inside.progress(key)
+        if progress and progress[1] != revision:
+            raise GatewayError(self._refusal(key, before))
 
     def delete(self, key: str) -> None:
         """Remove one item; returns when it is served no more."""
         revision, found = self.store.delete(f"{_PREFIX}/{key}".encode())
         if found:
-            self._until_applied({key: revision})
+            self._until_dealt_with({key: revision})
 
     def load(self, configuration: str | Mapping[str, Any]) -> None:
         """Write the items of a configuration as apisix.yaml has it, YAML or a mapping of lists.
@@ -210,27 +209,24 @@ class Gateway:
         """Return when the gateway has applied, or refused, all that is in its store."""
         _, items = self.store.readdir(f"{_PREFIX}/".encode())
         start = len(_PREFIX) + 1
-        self._until_applied({item.key.decode()[start:]: item.mod_rev for item in items})
+        self._until_dealt_with({item.key.decode()[start:]: item.mod_rev for item in items})
 
-    def _until_applied(self, revisions: Mapping[str, int]) -> None:
+    def _until_dealt_with(self, revisions: Mapping[str, int]) -> None:
         waiting = dict(revisions)
 
         def done() -> bool:
             for key, at in list(waiting.items()):
-                if self._applied.has(key, at) or self._is_refused(key, at):
+                progress = self.inside.progress(key)
+                if progress is None or progress[0] >= at:
                     del waiting[key]
             return not waiting
 
         self.until(done)
-        self._looked = len(self.log)
 
-    def _is_refused(self, key: str, revision: int) -> bool:
-        """Whether the log says so, since it was last looked at; it knows no revisions."""
+    def _refusal(self, key: str, since: int) -> str:
         mark = re.escape(f"[{_PREFIX}/{key}]")
-        found = re.search(rf"^.*{mark}.*$", self.log[self._looked :], re.M)
-        if found:
-            self._refused[key, revision] = found[0]
-        return (key, revision) in self._refused
+        found = re.findall(rf"^.*{mark}.*$", self.log[since:], re.M)
+        return found[-1] if found else f"{key} was not taken"
 
     # -- what it says and does --------------------------------------------------------------------
 
@@ -264,7 +260,7 @@ class Gateway:
         """Let the gateway run until `true()`. Raises GatewayError when that takes too long."""
         with gevent.Timeout(PATIENCE, self._error(f"not true within {PATIENCE:g} s")):
             while not true():
-                self._applied.changed.wait(0.005)
+                gevent.sleep(_LOOK)
 
     def _error(self, message: str) -> GatewayError:
         log = self.log[-4000:]

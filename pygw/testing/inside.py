@@ -50,6 +50,13 @@ class Inside:
         results = json.loads(self._text("evaluate", code))
         return results[0] if len(results) == 1 else results or None
 
+    def progress(self, key: str) -> tuple[int, int] | None:
+        """How far "routes/1" has come: the revision up to which its directory has been dealt with,
+        and that of the item, 0 for none. None: nobody follows the directory."""
+        directory, _, name = key.partition("/")
+        found = self._functions["progress"](directory, name.encode().decode("latin-1"))
+        return (int(found[0]), int(found[1])) if isinstance(found, tuple) else None
+
     def has_plugin(self, name: str) -> bool:
         """Whether a plugin of that name is loaded."""
         return bool(self._functions["has_plugin"](name))

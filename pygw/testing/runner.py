@@ -17,7 +17,6 @@ from pygw.config.embedded import MEMORY, EmbeddedStore
 from pygw.config.settings import load
 from pygw.gateway import Gateway as Worker
 from pygw.hub.clock import Clock, VirtualClock
-from pygw.testing.applied import Applied
 from pygw.testing.gateway import Gateway
 from pygw.testing.hooks import BUDGET, LuaHooks
 from pygw.testing.upstream import Upstream
@@ -53,7 +52,7 @@ def running(
         path.write_text(yaml.safe_dump(dict(config or {})), encoding="utf-8")
     settings = load(path, overrides={("deployment", "role"): "traditional"})
     clock = clock or VirtualClock()
-    applied, upstream = Applied(), Upstream()
+    upstream = Upstream()
     with contextlib.ExitStack() as stack:
         stack.callback(upstream.stop)
         store = EmbeddedStore(MEMORY)
@@ -65,9 +64,7 @@ def running(
             listener = stack.enter_context(contextlib.closing(_listener()))
             bound = listener.getsockname()[1]
             listeners.append(Listener(listener.fileno()))
-        worker = Worker(
-            settings, 0, listeners, clock=clock, error_fd=log_fd, store=store, hooks=[applied]
-        )
+        worker = Worker(settings, 0, listeners, clock=clock, error_fd=log_fd, store=store)
         hooks = LuaHooks(worker.worker.runtime, budget)
         stack.callback(hooks.report)
         if seed:
@@ -76,7 +73,7 @@ def running(
             clock.before_advance = hooks.refill
         worker.start()
         stack.callback(_stop, worker, clock)
-        gateway = Gateway(worker, store, upstream, clock, log_fd, bound, applied, autojump, hooks)
+        gateway = Gateway(worker, store, upstream, clock, log_fd, bound, autojump, hooks)
         gateway.inside.watch(seed)
         yield gateway
 

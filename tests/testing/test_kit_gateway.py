@@ -100,13 +100,16 @@ def test_a_whole_configuration_as_yaml(gateway: Gateway) -> None:
 
 
 def test_settle_waits_for_what_was_written_into_the_store(gateway: Gateway) -> None:
+    made = b'{"uri": "/%d", "plugins": {"mocking": {"response_example": "%d"}}}'
     for number in range(20):
-        gateway.store.put(f"/apisix/routes/{number}".encode(), b'{"uri": "/old"}')
+        gateway.store.put(b"/apisix/routes/%d" % number, made % (number, number))
+    gateway.store.put(b"/apisix/routes/19", b'{"uri": 1}')
     gateway.store.put(b"/apisix/routes/bad", b'{"uri": 1}')
-    last = b'{"uri": "/new", "plugins": {"mocking": {"response_example": "made"}}}'
-    gateway.store.put(b"/apisix/routes/19", last)
+    gateway.store.put(b"/apisix/nobody/1", b"{}")
+    gateway.store.put(b"/apisix/routes/19", made % (20, 20))
     gateway.settle()
-    assert gateway.get("/new").text == "made"
+    assert [gateway.get(path).text for path in ("/0", "/18", "/20")] == ["0", "18", "20"]
+    assert gateway.get("/19").status == 404
 
 
 def test_lua_is_seen_from_within(gateway: Gateway) -> None:
