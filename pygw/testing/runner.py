@@ -91,6 +91,9 @@ def _stop(worker: Worker, clock: Clock) -> None:
     worker.stop(graceful=False)
     ending = gevent.spawn(worker.run)
     while not ending.ready():
+        if worker.worker.hub.greenlet.dead:  # Ctrl-C has ended it, so nothing goes on
+            ending.kill()
+            return
         gevent.sleep(0)
         if isinstance(clock, VirtualClock):
             clock.advance(_STEP)

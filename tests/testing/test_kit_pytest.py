@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -107,3 +108,24 @@ def test_it(pytestconfig):
 """)
     code, said = run(project, "-p", "no:cov", "-p", "no:hypothesispytest", "-p", "no:pytest_cov")
     assert code == 0, said
+
+
+@pytest.mark.parametrize("code", ["gateway.clock.advance(1)", "gateway.get(path)"])
+def test_ctrl_c_ends_it(project: Path, code: str) -> None:
+    (project / "test_it.py").write_text(f"""
+def test_it(gateway):
+    path = gateway.route()
+    print("begun", flush=True)
+    while True:
+        {code}
+""")
+    with subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-s"], cwd=project, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout
+        for line in running.stdout:
+            if "begun" in line:
+                break
+        running.send_signal(signal.SIGINT)
+        said = running.stdout.read()
+    assert running.returncode == pytest.ExitCode.INTERRUPTED, said
