@@ -85,8 +85,8 @@ def _etcd(directory: Path) -> Iterator[Place]:
 
 def _settings(host: str) -> Etcd:
     return Etcd(
-        host=(host,), prefix="/apisix", timeout=30, watch_timeout=50, resync_delay=5,
-        startup_retry=2, user=None, password=None, cert=None, key=None, verify=True, sni=None,
+        host=(host,), prefix="/apisix", timeout=30, user=None, password=None, cert=None, key=None,
+        verify=True, sni=None,
     )  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def build(
         listen=listen,
         workers=_workers(tree),
         role=role,
-        provider=tree.need(f"deployment.role_{role}.config_provider"),
+        provider=_provider(tree.need(f"deployment.role_{role}.config_provider")),
         http=_http(tree),
         tls=_tls(tree),
         admin=admin,
@@ -110,6 +110,11 @@ def build(
         plugins=tuple(tree.get("plugins", [])),
         warnings=warnings,
     )
+
+
+def _provider(name: str) -> str:
+    """A file is a file: its form is told by its name."""
+    return "yaml" if name == "json" else name
 
 
 def _sorted_out(merged: dict[str, Any]) -> dict[str, Any]:
@@ -263,9 +268,6 @@ def _etcd(tree: _Tree) -> Etcd:
         host=tuple(tree.need(f"{etcd}.host")),
         prefix=tree.need(f"{etcd}.prefix").rstrip("/"),
         timeout=tree.need(f"{etcd}.timeout"),
-        watch_timeout=tree.need(f"{etcd}.watch_timeout"),
-        resync_delay=tree.need(f"{etcd}.resync_delay"),
-        startup_retry=tree.need(f"{etcd}.startup_retry"),
         user=tree.get(f"{etcd}.user"),
         password=tree.get(f"{etcd}.password"),
         cert=tree.get(f"{etcd}.tls.cert"),

@@ -90,14 +90,11 @@ class Admin:
 
 @dataclass(frozen=True)
 class Etcd:
-    """How to reach etcd; times in seconds."""
+    """How to reach etcd; `timeout` in seconds. How it is followed is read in Lua."""
 
     host: tuple[str, ...]
     prefix: str
     timeout: float
-    watch_timeout: float
-    resync_delay: float
-    startup_retry: int
     user: str | None
     password: str | None
     cert: str | None
@@ -112,7 +109,7 @@ class Settings:
 
     `merged` is the whole configuration as Lua sees it; the typed fields are what Python uses.
     `base` is the directory that relative paths start from; `provider` is "embedded", "etcd" or
-    "yaml"; `error_log` None means stderr; `shared_dicts` are name -> bytes.
+    "yaml" (a file, JSON too); `error_log` None means stderr; `shared_dicts` are name -> bytes.
     """
 
     merged: Mapping[str, Any]

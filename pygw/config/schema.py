@@ -23,7 +23,7 @@ SHARED_DICT_SIZES = (
 PROVIDERS = {
     "traditional": ("embedded", "etcd", "yaml"),
     "control_plane": ("etcd",),
-    "data_plane": ("etcd", "yaml"),
+    "data_plane": ("etcd", "yaml", "json"),
 }
 
 

@@ -183,7 +183,10 @@ def _choose_provider(merged: dict[str, Any], document: Document) -> None:
     default = "embedded" if role == "traditional" and not names_etcd else "etcd"
     deployment.setdefault(key, {"config_provider": default})
     provider = deployment[key]["config_provider"]
-    deployment["config_provider"] = "yaml" if provider == "yaml" else "etcd"
+    deployment["config_provider"] = provider if provider in ("yaml", "json") else "etcd"
+    named = ((document.value.get("deployment") or {}).get("yaml") or {}).get("path")
+    if provider == "json" and not named:
+        deployment["yaml"] = {"path": "apisix.json"}
     merged["etcd"] = deployment.get("etcd")
 
 

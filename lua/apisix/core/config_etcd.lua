@@ -20,6 +20,7 @@ local tonumber = tonumber
 local tostring = tostring
 
 local RESYNC_DELAY = 5 -- seconds
+local WATCH_TIMEOUT = 50
 local HEALTH_CHECK_TIMEOUT = 10
 local STALE_PRELOAD = 60
 
@@ -54,7 +55,7 @@ end
 --   item_schema    JSON schema of an item
 --   checker        function(value, key) -> ok, err, after the schema
 --   filter         function(item), after an item has come, changed or gone (then without value)
---   timeout        seconds that one watch waits
+--   timeout        seconds that one watch waits, instead of the configured watch_timeout
 --   single_item    the key itself is the one item
 -- Returns the object: values, conf_version, prev_index, :get(id), …; or nil, err.
 function _M.new(key, opts)
@@ -76,6 +77,7 @@ function _M.new(key, opts)
         timeout = opts.timeout,
         single_item = opts.single_item,
         resync_delay = positive(conf.etcd.resync_delay, RESYNC_DELAY),
+        watch_timeout = positive(conf.etcd.watch_timeout, WATCH_TIMEOUT),
         health_check_timeout = positive(conf.etcd.health_check_timeout, HEALTH_CHECK_TIMEOUT),
         running = true,
         need_reload = true,
@@ -150,9 +152,10 @@ function _M.take_again(self, nodes)
     apply.events(self, same)
 end
 
--- Stop following the directory.
+-- Stop following the directory: it stays as it is, and its watch ends.
 function _M.close(self)
     self.running = false
+    cycle.wake(self)
 end
 
 -- The object that was made for key, or nil.
@@ -214,7 +217,7 @@ _M.started = status.started
 
 -- Let every directory see that the worker is exiting.
 function _M.exit_worker()
-    cycle.wake_all()
+    cycle.wake()
 end
 
 return _M

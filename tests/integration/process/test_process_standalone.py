@@ -1,7 +1,9 @@
-"""A gateway whose apisix.yaml is wrong: it does not start, and a wrong edit changes nothing."""
+"""A gateway whose apisix.yaml is wrong, and one whose file is apisix.json."""
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,3 +42,14 @@ def test_a_faulty_plugin_configuration_keeps_the_gateway_from_starting(tmp_path:
     ended = run(tmp_path, "routes: [{id: 1, uri: /a, plugins: {no-such-plugin: {}}}]\n")
     assert ended.returncode == 1
     assert "routes/1: unknown plugin [no-such-plugin]" in ended.stderr
+
+
+def test_the_file_may_be_apisix_json(tmp_path: Path) -> None:
+    plugins = {"mocking": {"response_example": "from ${{WHERE}}", "with_mock_header": False}}
+    routes = [{"id": 1, "uri": "/a", "plugins": plugins}]
+    (tmp_path / "config.yaml").write_text(CONFIG.replace("yaml}", "json}"))
+    (tmp_path / "apisix.json").write_text(json.dumps({"routes": routes}))
+    command = [sys.executable, "-m", "pygw", "get", "-c", str(tmp_path / "config.yaml"), "/a"]
+    environment = {**os.environ, "WHERE": "JSON"}
+    got = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert got.stdout.endswith("from JSON"), got

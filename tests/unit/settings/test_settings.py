@@ -166,6 +166,11 @@ def test_durations_and_sizes_become_numbers(given: Any) -> None:
             "yaml",
             "yaml",
         ),
+        (
+            "deployment: {role: data_plane, role_data_plane: {config_provider: json}}",
+            "yaml",
+            "json",
+        ),
         ("deployment: {role: control_plane}", "etcd", "etcd"),
     ],
 )

@@ -28,7 +28,6 @@ local traceback = debug.traceback
 local xpcall = xpcall
 
 local ROUNDS = 32
-local WATCH_TIMEOUT = 60 -- seconds, unless the directory has its own
 local UNHEALTHY = "has no healthy etcd endpoint available"
 local FIRST_RETRY_DELAY = 0.1
 local MAX_RETRY_DELAY = 0.4 -- what changes while etcd comes back is served within a second of its return
@@ -53,6 +52,10 @@ local function say_once(write, text, ...)
     end
 end
 
+local function goes_on(self)
+    return self.running and not exiting()
+end
+
 -- Read the directory. Returns its nodes, the revision and the store's history, or nil, err; yields.
 local function read(self)
     local prefix = self.single_item and self.key or self.key .. "/"
@@ -75,13 +78,16 @@ local function reload(self)
     if not nodes then
         return false, index
     end
+    if not self.running then -- closed while it was read
+        return false
+    end
     apply.full(self, nodes, index, history)
     snapshot.changed()
     status.came(self.key)
     return true
 end
 
-local waiting = {} -- watch -> its etcd_cli, while a round waits for it
+local waiting = {} -- watch -> its directory, while a round waits for it
 
 -- Whether a watch goes on where the directory is.
 local function continues(self, header)
@@ -113,21 +119,24 @@ local function waitdir(self)
     local cli = self.etcd_cli
     local next_answer, err, watch = cli:watchdir(self.single_item and self.key or self.key .. "/", {
         start_revision = self.prev_index + 1,
-        timeout = self.timeout or WATCH_TIMEOUT,
+        timeout = self.timeout or self.watch_timeout,
         need_cancel = true,
     })
     if not next_answer then
         return nil, err
     end
     local res
-    if exiting() then -- wake_all() may have been before this watch
+    if not goes_on(self) then -- wake() may have been before this watch
         err = "closed"
     else
-        waiting[watch] = cli
+        waiting[watch] = self
         res, err = take_answer(self, next_answer)
         waiting[watch] = nil
     end
     cli:watchcancel(watch)
+    if not self.running then -- closed while it waited
+        return nil, "closed"
+    end
     return res, err
 end
 
@@ -159,10 +168,6 @@ function _M.sync_data(self)
     return false, err
 end
 _M.sync = _M.sync_data -- what a round runs; tests put another function here
-
-local function goes_on(self)
-    return self.running and not exiting()
-end
 
 -- Retry after 0.1, 0.2, 0.4, 0.4 … seconds while no endpoint answers. Returns what the last round did, the rounds left.
 local function until_healthy(self, ok, err, rounds)
@@ -224,10 +229,12 @@ function _M.automatic_fetch(premature, self)
     end
 end
 
--- Wake every round that waits, so that it sees that the worker is exiting.
-function _M.wake_all()
-    for watch, cli in pairs(waiting) do
-        cli:watchcancel(watch)
+-- Wake every round that waits, or that of one directory, so that it sees that it is to end.
+function _M.wake(directory)
+    for watch, waiter in pairs(waiting) do
+        if not directory or waiter == directory then
+            waiter.etcd_cli:watchcancel(watch)
+        end
     end
 end
 
