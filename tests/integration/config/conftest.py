@@ -1,10 +1,12 @@
-"""Fixtures of the store's tests: a real etcd, and stores of both back ends."""
+"""Fixtures of the store's tests: a real etcd, stores of both back ends, processes with one."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gevent import subprocess
 from support.etcd_server import EtcdServer, etcd_conf, running
 
 from pygw.config.embedded import EmbeddedStore
@@ -56,3 +58,28 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 def base(request: pytest.FixtureRequest) -> bytes:
     """A key prefix of the test's own."""
     return f"/{request.node.name}/".encode()
+
+
+@pytest.fixture
+def script() -> Iterator[Callable[..., Any]]:
+    """Run Python code that has `store`, `argv` and `say(...)` in a process of its own."""
+    prelude = (
+        "import sys, time, gevent\n"
+        "from pygw.config.embedded import EmbeddedStore\n"
+        "argv = sys.argv[1:]\n"
+        "store = EmbeddedStore(argv[0])\n"
+        "def say(*words): print(*words, flush=True)\n"
+    )
+    processes: list[Any] = []
+
+    def run(path: Path, code: str, *arguments: object) -> Any:
+        command = [sys.executable, "-c", prelude + code, str(path), *map(str, arguments)]
+        processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()

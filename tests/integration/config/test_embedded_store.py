@@ -2,15 +2,12 @@
 
 import os
 import sqlite3
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gevent
 import pytest
-from gevent import subprocess
 
 from pygw.config.embedded import EmbeddedStore
 from pygw.config.embedded_db import Database
@@ -31,76 +28,6 @@ def store(path: Path) -> Iterator[EmbeddedStore]:
     made = EmbeddedStore(path)
     yield made
     made.close()
-
-
-@pytest.fixture
-def script() -> Iterator[Script]:
-    """Run Python code that has `store`, `argv` and `say(...)` in a process of its own."""
-    prelude = (
-        "import sys, time, gevent\n"
-        "from pygw.config.embedded import EmbeddedStore\n"
-        "argv = sys.argv[1:]\n"
-        "store = EmbeddedStore(argv[0])\n"
-        "def say(*words): print(*words, flush=True)\n"
-    )
-    processes: list[Any] = []
-
-    def run(path: Path, code: str, *arguments: object) -> Any:
-        command = [sys.executable, "-c", prelude + code, str(path), *map(str, arguments)]
-        processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
-        return processes[-1]
-
-    yield run
-    for process in processes:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
-
-
-def test_another_process_sees_a_write_at_once(
-    store: EmbeddedStore, path: Path, script: Script
-) -> None:
-    writer = script(
-        path,
-        "for line in sys.stdin:\n    store.put(b'/k', b'')\n    say(time.time())\n",
-    )
-    watch = store.open_watch(b"/k", 0)
-    delays = []
-    for _ in range(20):
-        writer.stdin.write(b"\n")
-        writer.stdin.flush()
-        assert watch.next(WAIT).kind == "events"
-        seen = time.time()
-        delays.append(seen - float(writer.stdout.readline()))
-    assert min(delays) < 0.01, delays
-    assert sorted(delays)[10] < 0.2, delays  # a busy machine; without the bell it would be 0.5
-
-
-def test_acknowledged_writes_survive_the_death_of_the_writer(
-    store: EmbeddedStore, path: Path, script: Script
-) -> None:
-    watch = store.open_watch(b"/", 0)
-    written: list[int] = []
-    for round_ in range(3):
-        writer = script(
-            path,
-            "n = 0\nwhile True:\n"
-            "    say(store.put(f'/{argv[1]}/{n}'.encode(), str(n).encode())); n += 1\n",
-            round_,
-        )
-        acknowledged = [int(writer.stdout.readline()) for _ in range(30)]
-        writer.kill()
-        acknowledged += [int(line) for line in writer.stdout.read().split()]
-        written += acknowledged
-    kvs = store.readdir(b"/")[1]
-    assert set(written) <= {kv.mod_rev for kv in kvs}
-    seen: list[int] = []
-    while len(seen) < len(kvs):
-        batch = watch.next(WAIT)
-        assert batch.kind == "events"
-        seen += [event.mod_rev for event in batch.events]
-    assert seen == list(range(2, len(kvs) + 2))
 
 
 def test_a_commit_that_was_never_announced_is_noticed(store: EmbeddedStore, path: Path) -> None:
