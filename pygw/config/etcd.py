@@ -42,6 +42,7 @@ class EtcdStore(Store):
     def __init__(self, conf: Etcd, trusted_ca: Path | None = None) -> None:
         self._endpoints = Endpoints(conf, trusted_ca)
         self._stream: WatchStream | None = None
+        self._stream_at: Endpoint
         self._history = History()
         self._verifying = BoundedSemaphore(1)
 
@@ -134,7 +135,7 @@ class EtcdStore(Store):
             stream = self._live_stream(endpoint, metadata)
             try:
                 watch = stream.open(prefix, start_revision, self._endpoints.timeout)
-                self._verify(stream, endpoint, metadata, prefix)
+                self._verify(stream, metadata, prefix)
                 watch.history = self._history.label
                 return watch
             except StoreUnavailable as error:
@@ -152,12 +153,12 @@ class EtcdStore(Store):
         """The one stream of this store; a new one, to this endpoint, when there is none."""
         if self._stream is None or self._stream.ended:
             self._stream = WatchStream(endpoint.channel, metadata, self._saw)
+            self._stream_at = endpoint
         return self._stream
 
-    def _verify(
-        self, stream: WatchStream, endpoint: Endpoint, metadata: Metadata, prefix: bytes
-    ) -> None:
-        """Once for each stream, before its first watch is used."""
+    def _verify(self, stream: WatchStream, metadata: Metadata, prefix: bytes) -> None:
+        """Once for each stream, before its first watch is used; asks where the stream is."""
+        endpoint = self._stream_at
 
         def read(key: bytes, revision: int, end: bytes = b"") -> Any:
             request = etcdrpc.RangeRequest(key=key, range_end=end, revision=revision, limit=1)

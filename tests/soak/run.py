@@ -1,8 +1,9 @@
-"""One seeded run: a worker follows etcd through a fault proxy while there are writes and faults.
+"""One seeded run: workers follow etcd through a fault proxy while there are writes and faults.
 
-At its end the worker must hold what etcd holds. Where no fault took history away, it must have
-applied every version in the order of writing; else no version that was not written, and none of a
-key after a later one of the same history. Must never judge by anything but what was acknowledged.
+At its end each worker, one or two of them, must hold what etcd holds. Where no fault took history
+away, it must have applied every version in the order of writing; else no version that was not
+written, and none of a key after a later one of the same history. Must never judge by anything but
+what was acknowledged.
 """
 
 import json
@@ -174,24 +175,26 @@ def run(seed: int, etcd: EtcdServer, only: str | None = None, steps: int = _STEP
     Raises AssertionError, or gevent.Timeout when something has not come.
     """
     rng = random.Random(seed)
-    proxy = FaultProxy(etcd.port)
-    followed, store = EtcdStore(etcd_conf(proxy.url)), EtcdStore(etcd_conf(etcd.url))
+    proxy, store = FaultProxy(etcd.port), EtcdStore(etcd_conf(etcd.url))
+    followed = [EtcdStore(etcd_conf(proxy.url)) for _ in range(rng.choice([1, 1, 1, 2]))]
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         work = Run(rng, etcd, proxy, store, directory, f"/{seed}-{rng.random()}")
-        worker = following_store(directory, followed, work.prefix).start()
+        workers = [following_store(directory, each, work.prefix).start() for each in followed]
         try:
             done = _steps(work, only, steps)
             proxy.heal()
-            _settle(work, worker)
-            _judge(work, _applied(worker))
+            _settle(work, workers)
+            for worker in workers:
+                _judge(work, _applied(worker))
         except BaseException:
-            print(f"seed {seed}: {worker.log()}")
+            print(f"seed {seed}: {workers[0].log()}")
             raise
         finally:
             proxy.heal()
-            worker.stop()
-            for each in (followed, store, proxy):
+            for worker in workers:
+                worker.stop()
+            for each in (*followed, store, proxy):
                 each.close()
     return done
 
@@ -212,15 +215,16 @@ def _steps(work: Run, only: str | None, steps: int) -> list[str]:
     return done
 
 
-def _settle(work: Run, worker: CycleWorker) -> None:
-    """Wait until the worker holds what was written and one more change has come."""
+def _settle(work: Run, workers: list[CycleWorker]) -> None:
+    """Wait until each worker holds what was written and one more change has come."""
     revision = work._acknowledged([Put(f"{work.prefix}/things/last".encode(), b'{"n": 0}')])
     work.written.append((revision, "last", 0))
     work.model["last"] = 0
     unsure = work.spoiled if work.gaps else set()  # their last valid data may have been passed over
     with gevent.Timeout(_WITHIN):
-        while _but(unsure, worker.state()["items"]) != _but(unsure, work.model):
-            gevent.sleep(0.005)
+        for worker in workers:
+            while _but(unsure, worker.state()["items"]) != _but(unsure, work.model):
+                gevent.sleep(0.005)
 
 
 def _but(names: set[str], items: dict[str, int]) -> dict[str, int]:

@@ -119,6 +119,19 @@ def test_changes_after_an_outage_arrive_within_a_second(
     within(worker, LATE, {"1": 2})
 
 
+def test_changes_after_a_crash_of_etcd_arrive_within_a_second(
+    etcd: EtcdServer, follow: Follow
+) -> None:
+    put(etcd, "1", 1)
+    worker = follow(etcd.url)
+    worker.until_watching()
+    etcd.kill()
+    gevent.sleep(OUTAGE)
+    etcd.start()
+    put(etcd, "1", 2)
+    within(worker, LATE, {"1": 2})
+
+
 def test_a_start_without_etcd_says_so_and_serves_within_a_second_of_its_arrival(
     etcd: EtcdServer, proxy: FaultProxy, follow: Follow
 ) -> None:
