@@ -33,13 +33,14 @@ def following_store(
     prefix: str,
     clock: Clock | None = None,
     snapshot: Snapshot | None = None,
+    apisix: str = "{}",
 ) -> "CycleWorker":
-    """A worker whose configuration is in a store."""
+    """A worker whose configuration is in a store; `apisix` is that part of config.yaml."""
     deployment = (
         "role_traditional: {config_provider: embedded},"
         f" etcd: {{host: ['http://127.0.0.1:1'], prefix: {json.dumps(prefix)}}}"
     )
-    return CycleWorker(directory, deployment, store_calls(store, snapshot), clock)
+    return CycleWorker(directory, deployment, store_calls(store, snapshot), clock, apisix)
 
 
 def following_file(directory: Path, file: StandaloneFile) -> "CycleWorker":
@@ -56,7 +57,12 @@ class CycleWorker:
     """
 
     def __init__(
-        self, directory: Path, deployment: str, entries: Entries, clock: Clock | None = None
+        self,
+        directory: Path,
+        deployment: str,
+        entries: Entries,
+        clock: Clock | None = None,
+        apisix: str = "{}",
     ) -> None:
         self.clock = clock
         self.changes: Any = Queue()
@@ -65,7 +71,9 @@ class CycleWorker:
         self.gate = Event()
         self.gate.set()
         self.log_path = directory / "error.log"
-        (directory / "config.yaml").write_text(f"deployment: {{role: traditional, {deployment}}}\n")
+        (directory / "config.yaml").write_text(
+            f"apisix: {apisix}\ndeployment: {{role: traditional, {deployment}}}\n"
+        )
         self._log_fd = os.open(self.log_path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.setblocking(False)

@@ -4,6 +4,7 @@ import collections
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
@@ -14,6 +15,7 @@ from pygw.config.embedded import EmbeddedStore
 from pygw.config.etcd import EtcdStore
 from pygw.config.store import Batch, Delete, Put, Store
 from pygw.config.watch_queue import QueuedWatch
+from pygw.hub.clock import VirtualClock
 
 Start = Callable[..., CycleWorker]
 
@@ -23,8 +25,9 @@ def started(tmp_path: Path) -> Iterator[Start]:
     """Starts a worker that follows a store under a prefix."""
     workers: list[CycleWorker] = []
 
-    def start(store: Store, base: bytes) -> CycleWorker:
-        workers.append(following_store(tmp_path, store, base.decode().rstrip("/")))
+    def start(store: Store, base: bytes, **options: Any) -> CycleWorker:
+        prefix = base.decode().rstrip("/")
+        workers.append(following_store(tmp_path, store, prefix, **options))
         return workers[-1].start()
 
     yield start
@@ -122,3 +125,36 @@ def test_what_new_cannot_do_without(embedded: EmbeddedStore, started: Start) -> 
         " probe.obj, probe.err = obj, err"
     )
     assert (worker("probe.obj"), worker("probe.err")) == (None, "missing `key` argument")
+
+
+def test_without_reading_at_the_start_each_directory_reads_for_itself(
+    embedded: EmbeddedStore, started: Start
+) -> None:
+    embedded.put(b"/gw/things/1", b'{"n": 1}')
+    worker = started(embedded, b"/gw", apisix="{disable_sync_configuration_during_start: true}")
+    assert worker.change() == ("1", 1)
+    worker.until(lambda: len(worker.attempts) >= 2 * DIRECTORIES)
+    kinds = collections.Counter(name for name, _, _ in worker.attempts.queue)
+    assert kinds == {"store_readdir": DIRECTORIES, "store_watch_open": DIRECTORIES}
+
+
+def test_a_worker_that_comes_to_life_late_reads_again(
+    embedded: EmbeddedStore, started: Start
+) -> None:
+    """As one that is started anew, a minute after the configuration was read for all."""
+    clock = VirtualClock()
+    worker = started(embedded, b"/gw", clock=clock)
+    worker.until_watching()
+
+    def run(function: str) -> int:
+        """Run it in a task; how often all was read so far."""
+        code = f"probe.ran = nil; ngx.timer.at(0, function() probe.ran = {function} end)"
+        worker.worker.runtime.execute(code)
+        worker.until(lambda: worker("probe.ran ~= nil"))
+        return [name for name, _, _ in worker.attempts.queue].count("store_preload")
+
+    assert run("require('apisix.core.config').init()") == 2
+    clock.advance(60)
+    assert run("require('apisix.core.config').init_worker()") == 2
+    clock.advance(1)
+    assert run("require('apisix.core.config').init_worker()") == 3
