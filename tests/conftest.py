@@ -11,7 +11,12 @@ from support.upstream import Upstream, running_upstream
 
 from pygw.vm.runtime import create_runtime
 
-pytest_plugins = ["support.shuffle", "support.leftovers", "support.deadline", "conformance.openresty.plugin"]
+pytest_plugins = [
+    "support.shuffle",
+    "support.leftovers",
+    "support.deadline",
+    "conformance.openresty.plugin",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
