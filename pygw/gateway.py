@@ -200,6 +200,8 @@ class Gateway:
         for file in (self._standalone, self._debug):
             if file is not None:
                 file.close()
+        self._runner.let_go()
+        self.worker.let_go()
 
 
 def _try(what: str, function: Callable[..., Any], **arguments: Any) -> None:

@@ -83,8 +83,9 @@ class Machine:
         return answer.encode("latin-1").decode("utf-8", "replace")
 
     def close(self) -> None:
-        """Let go of the VM's descriptors. Again is harmless."""
+        """Let go of the VM and its descriptors. Again is harmless."""
         self._hub.stop()
+        self._bridge.let_go()
 
     def _ask(self, question: str, value: Any) -> Any:
         with no_switch():

@@ -287,6 +287,7 @@ class EpollHub:
     def _release(self) -> None:
         self._stopping = self._wake_due = True
         self._async = None  # first: threads post at any time
+        self.dispatch = _no_dispatch
         self._clear_alarm()
         for watcher in self._watchers:
             watcher.stop()

@@ -26,7 +26,8 @@ class LuaHooks:
         if self._functions:
             self._functions["refill"]()
 
-    def report(self) -> None:
-        """Hand the lines that ran to coverage.py, if that measures."""
+    def close(self) -> None:
+        """Let go of Lua, and hand the lines that ran to coverage.py, if that measures."""
+        functions, self._functions = self._functions, {}
         if self._coverage:
-            coverage.add(self._coverage, self._functions["lines"]())
+            coverage.add(self._coverage, functions["lines"]())

@@ -97,6 +97,7 @@ def make_gateway(
             return gateway
 
         yield make
+    started.clear()  # pytest keeps the item, and would keep what Lua has in memory
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def running(
             listeners.append(Listener(listener.fileno()))
         worker = Worker(settings, 0, listeners, clock=clock, error_fd=log_fd, store=store)
         hooks = LuaHooks(worker.worker.runtime, budget)
-        stack.callback(hooks.report)
+        stack.callback(hooks.close)
         if seed:
             worker.worker.hub.reorder = Random(seed).shuffle
         if isinstance(clock, VirtualClock):
@@ -91,7 +91,7 @@ def _stop(worker: Worker, clock: Clock) -> None:
     worker.stop(graceful=False)
     ending = gevent.spawn(worker.run)
     while not ending.ready():
-        if worker.worker.hub.greenlet.dead:  # Ctrl-C has ended it, so nothing goes on
+        if worker.worker.hub.greenlet.exception:  # Ctrl-C has ended it, so nothing goes on
             ending.kill()
             return
         gevent.sleep(0)

@@ -101,6 +101,14 @@ class Bridge:
                 self.entries["kill_children"]()
         self._children.close()
 
+    def let_go(self) -> None:
+        """Hold nothing of Lua's any more; the VM is closed when nobody else does.
+
+        Lua holds our functions, so this would else be a matter of garbage collection.
+        """
+        self._runtime = self.entries = self._timer = self._complete = None
+        self._drain = self._stop = self._ngx_timer = None
+
     def connections(self) -> tuple[int, int]:
         """Return how many client connections are open, and how many of them are idle."""
         with no_switch():
@@ -181,6 +189,8 @@ class Bridge:
         except Exception as error:
             log.debug("an awaited call failed", exc_info=True)
             result = (None, str(error) or type(error).__name__)
+        if self._runtime is None:
+            return  # nobody waits any more
         values = result if isinstance(result, tuple) else (result,)
         with no_switch():
             converted = [self.to_lua(value) for value in values]

@@ -145,8 +145,9 @@ class Checker:
         self._ask("load_plugins", json.dumps(names).encode())
 
     def close(self) -> None:
-        """Let go of the VM's descriptors. Again is harmless."""
+        """Let go of the VM and its descriptors. Again is harmless."""
         self._hub.stop()
+        self._bridge.let_go()
 
     def _changes(
         self, operation: str, resource: str, item_id: str, document: bytes

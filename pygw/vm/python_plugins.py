@@ -99,6 +99,10 @@ class PythonPlugins:
         self._inline.close()
         self.services.close()
 
+    def let_go(self) -> None:
+        """Hold nothing of Lua's any more, after `close`."""
+        del self._lua
+
     # -- Lua -> Python: nothing here may wait -----------------------------------------------------
 
     def _describe(self) -> list[dict[str, Any]]:

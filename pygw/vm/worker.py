@@ -151,6 +151,11 @@ class Worker:
         self.bridge.close_all()
         self._threads.close()
 
+    def let_go(self) -> None:
+        """Hold nothing of Lua's any more, after `run`: the VM is closed when nobody else does."""
+        self.bridge.let_go()
+        del self.runtime
+
     def stop(self, graceful: bool) -> None:
         """Begin to stop: at once, or after the requests that are under way. Returns immediately."""
         for listener in self._listeners:  # the master's copy would keep its events coming

@@ -2,17 +2,14 @@
 -- in a C library that does the same costs more than all the rest of an operation on a dictionary.
 -- Must never know what is locked. What differs between processors stands here and nowhere else.
 local ffi = require "ffi"
+local map = require("ngx.shdict.mapping").map
 
-local C = ffi.C
-
-pcall(ffi.cdef, [[
-void *mmap(void *address, size_t length, int protection, int flags, int fd, long offset);
-int mprotect(void *address, size_t length, int protection);
-]])
+ffi.cdef [[
+int pygw_shdict_protect(void *address, size_t length, int protection) __asm__("mprotect");
+]]
 
 local PAGE = 4096
-local READ, WRITE, EXEC = 1, 2, 4
-local PRIVATE_ANONYMOUS = 0x22
+local READ, EXEC = 1, 4
 local RELEASE_AT = 128            -- of the page
 
 -- acquire(word, mine, patience): when the word is 0 make it `mine` in one step; when not, look again after 1, 2,
@@ -72,18 +69,17 @@ local CODE = {
 }
 
 local code = CODE[jit.arch] or error("shared dictionaries know no lock for " .. jit.arch)
-local page = C.mmap(nil, PAGE, READ + WRITE, PRIVATE_ANONYMOUS, -1, 0)
+local page = assert(map(PAGE, function()
+    return true
+end))
 local bytes = ffi.cast("uint8_t *", page)
-if ffi.cast("intptr_t", page) == -1 then
-    error("cannot map a page for the lock of shared dictionaries: errno " .. ffi.errno())
-end
 for i, byte in ipairs(code.acquire) do
     bytes[i - 1] = byte
 end
 for i, byte in ipairs(code.release) do
     bytes[RELEASE_AT + i - 1] = byte
 end
-if C.mprotect(page, PAGE, READ + EXEC) ~= 0 then
+if ffi.C.pygw_shdict_protect(page, PAGE, READ + EXEC) ~= 0 then
     error("the system forbids new machine code, which shared dictionaries need: errno " .. ffi.errno())
 end
 

@@ -1,12 +1,13 @@
--- Owns the regions of memory of dictionaries: mapping and formatting them. Must never read what they hold.
+-- Owns the regions of memory of dictionaries: making, formatting, lending them. Must never read what they hold.
 --
 -- A region is a table: w and d, the memory as 32-bit integers and as doubles; base, its address as a number;
 -- lock, the address of the lock word; size, what was declared; descriptors, buckets, pages, last, mask, as
--- layout.geometry gives them; hashes; me and joined, which are lock.lua's.
+-- layout.geometry gives them; hashes; lent, whether another VM has it, too; me and joined, which are lock.lua's.
 local ffi = require "ffi"
 local hashes = require "ngx.shdict.hashes"
 local layout = require "ngx.shdict.layout"
 local lock = require "ngx.shdict.lock"
+local map = require("ngx.shdict.mapping").map
 local rings = require "ngx.shdict.rings"
 local slab = require "ngx.shdict.slab"
 
@@ -16,15 +17,11 @@ local type = type
 local MAGIC, RING, CLASSES = layout.MAGIC, layout.RING, layout.CLASSES
 
 ffi.cdef [[
-void *pygw_shdict_map(void *address, size_t length, int protection, int flags, int fd, long offset)
-    __asm__("mmap");
 int pygw_shdict_truncate(int fd, long length) __asm__("ftruncate");
 int pygw_shdict_lockf(int fd, int command, long length) __asm__("lockf");
 int pygw_shdict_random(void *bytes, size_t length, unsigned int flags) __asm__("getrandom");
 ]]
 
-local READ_WRITE = 3
-local SHARED, PRIVATE_ANONYMOUS = 0x01, 0x22
 local F_ULOCK, F_LOCK = 0, 1
 local EINTR = 4
 local FORMATTED = 0x70796777      -- changes with the layout
@@ -40,15 +37,6 @@ end
 
 local function failed(what)
     return nil, "cannot " .. what .. ": errno " .. ffi.errno()
-end
-
-local function map(bytes, fd)
-    local flags = fd and SHARED or PRIVATE_ANONYMOUS
-    local memory = C.pygw_shdict_map(nil, bytes, READ_WRITE, flags, fd or -1, 0)
-    if cast("intptr_t", memory) == -1 then
-        return failed("map " .. bytes .. " bytes for a shared dictionary")
-    end
-    return memory
 end
 
 -- Take what nginx takes for itself of a new zone.
@@ -103,14 +91,26 @@ local function ready(region, shared)
     return region
 end
 
--- A region of this Lua VM's own. It stays until the process ends: finalizers that run when the VM is closed may
--- still use it.
+-- Make a region that is mapped until the VM is closed; for longer if a thread may still use it then, or the process
+-- holds a mutex in there. Returns nil and an error when there is no memory.
+local function mapped(name, size, fd)
+    local region
+    local memory, err = map(layout.geometry(size).bytes, function()
+        region.kind = nil
+        return not region.lent and not region.joined
+    end, fd)
+    if memory then
+        region = describe(name, size, memory)
+    end
+    return region, err
+end
+
+-- A region of this Lua VM's own.
 function _M.private(name, size)
-    local memory, err = map(layout.geometry(size).bytes)
-    if not memory then
+    local region, err = mapped(name, size)
+    if not region then
         return nil, err
     end
-    local region = describe(name, size, memory)
     lock.own(region)
     return ready(region, false)
 end
@@ -126,16 +126,13 @@ local function exclusively(fd)
 end
 
 local function open(name, size, fd)
-    local bytes = layout.geometry(size).bytes
-    if C.pygw_shdict_truncate(fd, bytes) ~= 0 then
+    if C.pygw_shdict_truncate(fd, layout.geometry(size).bytes) ~= 0 then
         return failed("make room for a shared dictionary")
     end
-    local memory, err = map(bytes, fd)
-    if not memory then
-        return nil, err
+    local region, err = mapped(name, size, fd)
+    if region then
+        region, err = ready(region, true)
     end
-    local region
-    region, err = ready(describe(name, size, memory), true)
     if not region then
         return nil, err
     end
@@ -159,6 +156,7 @@ end
 
 -- What another Lua VM of this process needs to `borrow` the region: a table of strings, numbers and booleans.
 function _M.lend(region)
+    region.lent = true
     return { size = region.size, address = region.base, me = region.me, joined = region.joined }
 end
 

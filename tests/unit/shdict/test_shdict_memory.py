@@ -1,9 +1,13 @@
 """Declaring dictionaries, and what happens when their memory runs out."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pygw.vm.runtime import create_runtime
 
 Ask = Callable[[str], list[Any]]
 
@@ -140,3 +144,40 @@ def test_a_finalizer_may_delete_while_entries_are_made(lua: Any, ask: Ask) -> No
     keys = list(lua.eval("d:get_keys(0)").values())
     assert keys
     assert [key for key in keys if lua.eval(f"d:get('{key}')") is None] == []
+
+
+CLOSING = """
+local path = ...
+local dict = require("ngx.shdict").declare("huge", 1024 * 1024 * 1024)
+dict:set("k", "v")
+local function note(...)
+    local file = io.open(path, "a")
+    file:write(tostring(select(-1, ...)), "\\n")
+    file:close()
+end
+local function finalized(fn)
+    local object = newproxy(true)
+    getmetatable(object).__gc = fn
+    return object
+end
+kept = finalized(function()
+    note((dict:get("k")))
+    finalized(function() note(pcall(dict.get, dict, "k")) end) -- whose turn comes when all is over
+end)
+"""
+
+
+def mapped() -> int:
+    """MiB of the address space that are in use."""
+    sizes = re.findall(r"^Size: +(\d+) kB", Path("/proc/self/smaps").read_text(), re.M)
+    return sum(map(int, sizes)) // 1024
+
+
+def test_finalizers_have_the_memory_of_dictionaries_until_it_is_given_back(tmp_path: Path) -> None:
+    before, notes = mapped(), tmp_path / "notes"
+    lua = create_runtime()
+    lua.execute(CLOSING, str(notes))
+    assert mapped() - before > 1000
+    del lua
+    assert notes.read_text() == 'v\nbad "zone" argument\n'
+    assert mapped() - before < 100
