@@ -126,19 +126,19 @@ def _descriptors(sockets: bool = True) -> Held:
 
 def _children() -> Held:
     pids: list[str] = []
-    for path in Path("/proc/self/task").glob("*/children"):
+    for thread in os.listdir("/proc/self/task"):
         with contextlib.suppress(OSError):  # a thread that has ended
-            pids += path.read_text().split()
+            pids += Path(f"/proc/self/task/{thread}/children").read_text().split()
     return _processes(pids)
 
 
 def _descendants() -> Held:
     """Those too that no parent knows any more, by the environment that they have from here."""
     pids: list[str] = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):  # another user's, or one that has ended
-            if MARK.encode() in path.read_bytes().split(b"\0"):
-                pids.append(path.parent.name)
+            if MARK.encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                pids.append(pid)
     return {**_children(), **_processes(pids)}
 
 
@@ -146,7 +146,7 @@ def _processes(pids: list[str]) -> Held:
     found: Held = {}
     for pid in pids:
         with contextlib.suppress(OSError):
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
             # One that takes a new name has none for a moment: it is known by its number.
             found["process", pid] = command or "(ended, and nobody has waited for it)"
     return found

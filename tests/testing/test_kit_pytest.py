@@ -10,6 +10,15 @@ from pathlib import Path
 
 import pytest
 
+PATIENCE = 120.0  # seconds for one run of pytest
+
+# Where a shell has started this in the background, SIGINT is ignored, also in what it starts.
+INTERRUPTIBLE = """
+import signal, sys, pytest
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(pytest.main(["-s"]))
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path, greeter: Path) -> Path:
@@ -26,6 +35,7 @@ def run(project: Path, *options: str) -> tuple[int, str]:
         capture_output=True,
         text=True,
         check=False,
+        timeout=PATIENCE,
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -120,12 +130,15 @@ def test_it(gateway):
         {code}
 """)
     with subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-s"], cwd=project, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", INTERRUPTIBLE], cwd=project, stdout=subprocess.PIPE, text=True
     ) as running:
         assert running.stdout
         for line in running.stdout:
             if "begun" in line:
                 break
         running.send_signal(signal.SIGINT)
-        said = running.stdout.read()
+        try:
+            said = running.communicate(timeout=PATIENCE)[0]
+        finally:
+            running.kill()
     assert running.returncode == pytest.ExitCode.INTERRUPTED, said
