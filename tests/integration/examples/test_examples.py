@@ -196,7 +196,8 @@ WITH_README = sorted(path.parent.name for path in EXAMPLES.glob("*/README.md"))
 
 
 def test_the_examples_are_all_here() -> None:
-    named = {"quickstart", "lua-plugin", "io-in-filters", "python-plugin", "etcd", "hooks-package"}
+    named = {"quickstart", "lua-plugin", "io-in-filters", "etcd", "hooks-package"}
+    named |= {"python-plugin", "python-auth-sqlite"}
     assert named <= set(WITH_README)
 
 
