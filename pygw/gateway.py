@@ -128,6 +128,11 @@ class Gateway:
         """Whether Lua asked for a privileged agent, once started."""
         return self.worker.wants_agent
 
+    @property
+    def waits_in_python(self) -> bool:
+        """Whether a request waits for a Python plugin or hook that waits itself."""
+        return self._runner.waits
+
     def start(self) -> None:
         """Boot and serve. Raises StartError or ExtensionError."""
         for fault in self._faults:

@@ -33,6 +33,7 @@ _SERVER = ("127.0.0.1", 80)
 _CLIENT_PORT = 50_000
 _PREFIX = "/apisix"
 _LOOK = 0.001  # seconds of real time between two looks at what is waited for
+_LOOKS = 12  # times `autojump` while Python code waits: for what is real, a thread or a server
 _JUMPS = 100_000  # of virtual time in a row, after which it counts as hanging
 
 
@@ -126,8 +127,7 @@ class Gateway:
     def _answer(self, connection: Any, method: str) -> Answer:
         data, end = b"", time.monotonic() + PATIENCE
         while True:
-            wait = PATIENCE if self.autojump is None else self.autojump
-            if _is_readable(connection, wait):
+            if self._comes(connection):
                 chunk = connection.recv(1 << 16)
                 if not chunk:
                     break
@@ -138,6 +138,17 @@ class Gateway:
             return answer(data, method)
         except ValueError as error:
             raise self._error(str(error)) from None
+
+    def _comes(self, connection: Any) -> bool:
+        """Whether something comes before all has been silent for so long that time may jump."""
+        if self.autojump is None:
+            return _is_readable(connection, PATIENCE)
+        looks = 0
+        while looks < (_LOOKS if self._worker.waits_in_python else 1):
+            if _is_readable(connection, self.autojump):
+                return True
+            looks += 1
+        return False
 
     def _jump(self, connection: Any) -> bool:
         """Let virtual time pass until something comes of it. Returns whether it can."""

@@ -20,13 +20,13 @@ from pygw.hub.epoll import EpollHub
 from pygw.hub.guard import no_switch
 from pygw.hub.inline import Inline
 from pygw.hub.timers import NgxTimers
-from pygw.plugin import ANSWERING, Context, Plugin, RequestError, Response
+from pygw.plugin import ANSWERING, Context, Plugin, Response
 from pygw.plugin_schema import Conf, convert, is_typed
 from pygw.services import place
 from pygw.vm import python_stream
 from pygw.vm.bridge import Bridge
 from pygw.vm.python_describe import Broken, Routes, checker_of, describe
-from pygw.vm.python_request import LuaSide, PythonRequest
+from pygw.vm.python_request import InPhase, LuaSide, PythonRequest
 from pygw.vm.python_services import WorkerServices
 from pygw.vm.python_stream import BodyStream
 
@@ -82,6 +82,11 @@ class PythonPlugins:
         for plugin in self._plugins.values():
             plugin._metadata = partial(self.services.metadata, plugin)  # noqa: SLF001 - its maker
         return self.services
+
+    @property
+    def waits(self) -> bool:
+        """Whether a phase of some request waits."""
+        return any(request.waiting for request in self._requests.values())
 
     def set_routes(self, name: str, routes: Routes) -> None:
         """The plugin serves these itself."""
@@ -214,8 +219,7 @@ class PythonPlugins:
         stream = request.streams.get(key)
         if stream is None:
             title = f"plugin [{plugin.name}], phase body_filter"
-            stream = BodyStream(partial(function, conf, context), title)
-            request.streams[key] = stream
+            stream = request.streams[key] = BodyStream(partial(function, conf, context), title)
         return stream.feed(chunk, last)
 
     def _conf(self, conf_id: int, plugin: Plugin) -> Any:
@@ -232,29 +236,6 @@ class PythonPlugins:
             if len(self._confs) > _CONFS:
                 self._confs.popitem(last=False)
         return conf
-
-
-class InPhase:
-    """The place of a phase that runs."""
-
-    __slots__ = ("_name", "_phase", "_request", "services")
-
-    def __init__(
-        self, services: WorkerServices, request: PythonRequest, name: str, phase: str
-    ) -> None:
-        self.services, self._request = services, request
-        self._name, self._phase = name, phase
-
-    def __str__(self) -> str:
-        return f"plugin [{self._name}], phase {self._phase}"
-
-    def describe(self) -> str:
-        """The plugin, the phase, and what the error log says of the request."""
-        try:
-            of_request = str(self._request.ask("log_context"))
-        except RequestError:
-            of_request = ""  # it is over
-        return f", plugin: {self._name}, phase: {self._phase}{of_request}"
 
 
 def _judged(phase: str, result: Any) -> _Outcome:

@@ -19,6 +19,7 @@ from pygw.hub.guard import no_switch
 from pygw.hub.inline import InlineGreenlet
 from pygw.hub.timers import TimerNode
 from pygw.plugin import Context, RequestError
+from pygw.services import Services
 from pygw.vm.luajit import LuaError
 from pygw.vm.python_stream import BodyStream
 
@@ -138,3 +139,24 @@ class PythonRequest:
                 if self.rearm is not None:
                     self.rearm()
         return None if body is None else body.encode("latin-1")
+
+
+class InPhase:
+    """The place of a phase that runs."""
+
+    __slots__ = ("_name", "_phase", "_request", "services")
+
+    def __init__(self, services: Services, request: PythonRequest, name: str, phase: str) -> None:
+        self.services, self._request = services, request
+        self._name, self._phase = name, phase
+
+    def __str__(self) -> str:
+        return f"plugin [{self._name}], phase {self._phase}"
+
+    def describe(self) -> str:
+        """The plugin, the phase, and what the error log says of the request."""
+        try:
+            of_request = str(self._request.ask("log_context"))
+        except RequestError:
+            of_request = ""  # it is over
+        return f", plugin: {self._name}, phase: {self._phase}{of_request}"
