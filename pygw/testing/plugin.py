@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     if early_config.getini("pygw_monkey_patch"):
         from gevent import monkey
 
-        monkey.patch_all()
+        with warnings.catch_warnings():  # that other plugins of pytest were here first
+            warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
+            monkey.patch_all()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import gevent.pool
 import gevent.server
 
 from pygw.testing.messages import Fields, Headers, Seen, pairs, read_head
@@ -17,13 +18,17 @@ Reply = tuple[int, Fields | None, Any]
 class Upstream:
     """A server on a free port of 127.0.0.1. `requests`: what it got; `node`: its "host:port".
 
+    connections: how many were made to it.
+
     It answers 200 "hello", unless `reply` or `respond` say otherwise.
     """
 
     def __init__(self) -> None:
         self.requests: list[Seen] = []
+        self.connections = 0
         self._respond: Callable[[Seen], Reply] = _hello
-        self._server = gevent.server.StreamServer(("127.0.0.1", 0), self._serve)
+        pool = gevent.pool.Pool()  # whose greenlets end with the server
+        self._server = gevent.server.StreamServer(("127.0.0.1", 0), self._serve, spawn=pool)
         self._server.start()
         self.port: int = self._server.server_port
         self.node = f"127.0.0.1:{self.port}"
@@ -52,6 +57,7 @@ class Upstream:
         self._server.stop(timeout=0)
 
     def _serve(self, connection: Any, _address: Any) -> None:
+        self.connections += 1
         with contextlib.closing(connection), connection.makefile("rb") as stream:
             while seen := _read(stream):
                 self.requests.append(seen)

@@ -24,11 +24,12 @@ import pytest
 PATIENCE = 30.0  # seconds before a test gives up on an event
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 ROOT = EXAMPLES.parent
-SERVERS = ("pygw run", "python ../demo_upstream.py", "etcd ")
+SERVERS = ("pygw run", "python ../demo_upstream.py", "python risk_service.py", "etcd ")
 PORTS = {
     "GATEWAY_PORT": "9080",
     "CONTROL_PORT": "9090",
     "UPSTREAM_PORT": "1980",
+    "SERVICE_PORT": "1981",
     "STORE_PORT": "2379",
     "STORE_PEER_PORT": "2380",
 }
@@ -197,7 +198,7 @@ WITH_README = sorted(path.parent.name for path in EXAMPLES.glob("*/README.md"))
 
 def test_the_examples_are_all_here() -> None:
     named = {"quickstart", "lua-plugin", "io-in-filters", "etcd", "hooks-package"}
-    named |= {"python-plugin", "python-auth-sqlite"}
+    named |= {"python-plugin", "python-auth-sqlite", "python-calls-service"}
     assert named <= set(WITH_README)
 
 
