@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import contextlib
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         help="a LuaRocks tree (share/lua/5.1, lib/lua/5.1) of its dependencies; repeatable",
     )
+
+
+def pytest_configure() -> None:
+    """A shell that starts the tests in the background ignores SIGINT; what they start must not."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import gevent
 from gevent import socket
-from greenlet import getcurrent  # type: ignore[import-untyped]
 
 from pygw.config.embedded import MEMORY, EmbeddedStore
 from pygw.config.model import Settings
 from pygw.gateway import Gateway
+from pygw.hub.interrupt import interrupts_here
 from pygw.process.errorlog import ErrorLog, LoggingHandler
 from pygw.vm.worker import Listener, StartError
 
@@ -92,7 +91,7 @@ def in_process(settings: Settings) -> Iterator[InProcess]:
     Ctrl-C raises KeyboardInterrupt in the greenlet that runs the block, and in no other.
     """
     worker = InProcess(settings)
-    with _interrupts_to(getcurrent(), worker):
+    with interrupts_here(lambda: worker.on_interrupt()):
         worker.start()
         graceful = False
         try:
@@ -100,20 +99,3 @@ def in_process(settings: Settings) -> Iterator[InProcess]:
             graceful = True
         finally:
             worker.stop(graceful=graceful)
-
-
-@contextmanager
-def _interrupts_to(owner: Any, worker: InProcess) -> Iterator[None]:
-    """Python raises it in whichever greenlet runs when it comes: in the hub's it would end that."""
-
-    def interrupt(*_: Any) -> None:
-        worker.on_interrupt()
-        if getcurrent() is owner:
-            raise KeyboardInterrupt
-        gevent.get_hub().loop.run_callback(owner.throw, KeyboardInterrupt)
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

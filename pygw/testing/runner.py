@@ -17,6 +17,7 @@ from pygw.config.embedded import MEMORY, EmbeddedStore
 from pygw.config.settings import load
 from pygw.gateway import Gateway as Worker
 from pygw.hub.clock import Clock, VirtualClock
+from pygw.hub.interrupt import interrupts_here
 from pygw.testing.gateway import Gateway
 from pygw.testing.hooks import BUDGET, LuaHooks
 from pygw.testing.upstream import Upstream
@@ -54,6 +55,7 @@ def running(
     clock = clock or VirtualClock()
     upstream = Upstream()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(interrupts_here())
         stack.callback(upstream.stop)
         store = EmbeddedStore(MEMORY)
         stack.callback(store.close)
@@ -91,9 +93,6 @@ def _stop(worker: Worker, clock: Clock) -> None:
     worker.stop(graceful=False)
     ending = gevent.spawn(worker.run)
     while not ending.ready():
-        if worker.worker.hub.greenlet.exception:  # Ctrl-C has ended it, so nothing goes on
-            ending.kill()
-            return
         gevent.sleep(0)
         if isinstance(clock, VirtualClock):
             clock.advance(_STEP)

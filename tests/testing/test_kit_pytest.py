@@ -12,13 +12,6 @@ import pytest
 
 PATIENCE = 120.0  # seconds for one run of pytest
 
-# Where a shell has started this in the background, SIGINT is ignored, also in what it starts.
-INTERRUPTIBLE = """
-import signal, sys, pytest
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.exit(pytest.main(["-s"]))
-"""
-
 
 @pytest.fixture
 def project(tmp_path: Path, greeter: Path) -> Path:
@@ -130,7 +123,7 @@ def test_it(gateway):
         {code}
 """)
     with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE], cwd=project, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "pytest", "-s"], cwd=project, stdout=subprocess.PIPE, text=True
     ) as running:
         assert running.stdout
         for line in running.stdout:

@@ -46,8 +46,6 @@ class Demo:
 
     def __init__(self, checkout: Path, ports: dict[str, str]) -> None:
         self._ports = ports
-        # Tests that run in the background may ignore SIGINT, and so would what they start.
-        uninterrupted = signal.signal(signal.SIGINT, signal.SIG_DFL)
         self._process = subprocess.Popen(
             ["make", "run"],
             cwd=checkout,
@@ -58,7 +56,6 @@ class Demo:
             text=True,
             start_new_session=True,  # ^C reaches a whole foreground group, and no one else
         )
-        signal.signal(signal.SIGINT, uninterrupted)
         self.said = ""
         impatient = threading.Timer(PATIENCE, self.interrupt)
         impatient.start()
