@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,7 +45,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """A shell that starts the tests in the background ignores SIGINT; what they start must not."""
+    """What tests start is not under the options of this run, nor under the SIGINT that a shell
+    ignores for what it starts in the background.
+    """
+    os.environ.pop("PYTEST_ADDOPTS", None)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
