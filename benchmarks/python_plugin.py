@@ -1,155 +1,167 @@
-"""Measures what a phase of a Python plugin costs the worker, in CPU microseconds.
+"""Measure what a phase of a Python plugin costs, beside Lua's and a runner in another process.
 
-Run `python benchmarks/python_plugin.py [REQUESTS]`. A gateway with one worker answers requests
-by itself; the CPU time of a route with Python phases, minus that of the same route
-without, divided by the number of phases, is the cost of one.
+    python benchmarks/python_plugin.py [--rounds 20] [--requests 2000] [--seconds 4]
+                                       [--apisix DIR --lua-tree DIR]
+
+One gateway with one worker answers requests by itself. The CPU time of a route with a plugin (user
+and system, of the worker, and of the runner where there is one), minus that of the route without,
+is what the plugin costs; both are measured in turn, and the medians of the differences count.
+Then 100 connections load routes whose plugin waits for 10 ms. The runner is APISIX's way of plugins
+in other languages (ext-plugin): python_phases/runner.py is its stand-in, which is cheaper than a
+real one, as is bench-runner.lua, the gateway's side. --apisix, --lua-tree: a checkout of APISIX and
+a LuaRocks tree of its libraries, for its own side of the same protocol beside ours. The tables are
+kept in benchmarks/python_plugin.md.
 """
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import os
 import re
-import socket
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-ROUNDS, CONNECTIONS = 8, 32
+sys.path.insert(0, str(Path(__file__).parent))
+from python_phases import load
+from python_phases.gateway import ORIGINAL, Original, Served, serving
 
-CONFIG = """
-apisix: {node_listen: [{ip: 127.0.0.1, port: 0}]}
-deployment:
-  role: data_plane
-  role_data_plane: {config_provider: yaml}
-nginx_config: {worker_processes: 1, http: {keepalive_requests: 100000000}}
-plugins: [bench-answer, lua]
-pygw: {plugin_dirs: [.], python_plugins: [plugins.py]}
-"""
+RESULTS = Path(__file__).with_suffix(".md")
+OURS = "py-header"
 
-ANSWER = """
-return {
-    version = 0.1, priority = 1, name = "bench-answer", schema = { type = "object" },
-    access = function() return 200, "ok" end,
+# route -> (its plugins, what it shows)
+COSTS = {
+    "lua-header": ("lua-header: {}", "Lua: reads one header and sets one"),
+    OURS: ("py-header: {}", "Python: the same"),
+    "runner": ('bench-runner: {{path: "{socket}"}}', "a runner: the same"),
+    ORIGINAL: (
+        f'{ORIGINAL}: {{{{conf: [{{{{name: a, value: ""}}}}]}}}}',
+        "a runner, APISIX's side",
+    ),
+    "py-empty": ("py-empty: {}", "Python: nothing"),
+    "py-four": ("py-four: {}", "Python: nothing, in four phases"),
+    "py-reading": ("py-reading: {}", "Python: reads a header"),
+    "py-variable": ("py-variable: {}", "Python: reads a variable and sets a header"),
+    "py-turn": ("py-turn: {}", "Python: waits for gevent's loop once"),
 }
-"""
-
-LUA = """
-return {
-    version = 0.1, priority = 10, name = "lua", schema = { type = "object" },
-    rewrite = function() end, access = function() end, header_filter = function() end,
-    log = function() end,
+WAITS = {
+    "lua-block": ("lua-block: {}", "Lua: ngx.sleep"),
+    "py-block": ("py-block: {}", "Python: gevent.sleep"),
+    "runner-block": ('bench-runner: {{path: "{socket}", block: true}}', "a runner that waits"),
 }
-"""
-
-PLUGINS = """
-import gevent
-from pygw.plugin import Plugin
-
-class _Base(Plugin):
-    priority, schema = 10, {"type": "object"}
-
-class One(_Base):
-    name = "one"
-    def access(self, conf, ctx): pass
-
-class Four(_Base):
-    name = "four"
-    def rewrite(self, conf, ctx): pass
-    def access(self, conf, ctx): pass
-    def header_filter(self, conf, ctx): pass
-    def log(self, conf, ctx): pass
-
-class Reading(_Base):
-    name = "reading"
-    def access(self, conf, ctx):
-        ctx.request.headers.get("x-team")
-
-class Writing(_Base):
-    name = "writing"
-    def access(self, conf, ctx):
-        ctx.request.headers["x-team"] = ctx.var["remote_addr"]
-
-class Waiting(_Base):
-    name = "waiting"
-    def access(self, conf, ctx): gevent.sleep(0)
-"""
-
-# route, and its plugin -> (what it shows, phases)
-CASES = {
-    "lua": ("four phases of a Lua plugin that do nothing, each", 4),
-    "one": ("a Python phase that does nothing", 1),
-    "four": ("four of them on a request, each", 4),
-    "reading": ("a phase that reads a request header", 1),
-    "writing": ("a phase that reads a variable and sets a header", 1),
-    "waiting": ("a phase that waits for gevent's loop once", 1),
-}
+BY_RUNNER = ("runner", ORIGINAL, "runner-block")
 
 
-def routes() -> str:
-    """apisix.yaml: /none without a plugin, and one route per case."""
-    lines = ["routes:"]
-    for name in ["none", *CASES]:
-        plugin = "" if name == "none" else f"{name}: {{}}, "
-        lines.append(f"  - {{id: {name}, uri: /{name}, plugins: {{{plugin}bench-answer: {{}}}}}}")
-    return "\n".join([*lines, "#END", ""])
+def main() -> int:
+    """Run the benchmark; returns an exit code."""
+    options = _options()
+    if not shutil.which("wrk"):
+        print("bench: not run: install wrk (a Debian package)", file=sys.stderr)
+        return 1
+    original = Original(options.apisix, options.lua_tree) if options.apisix else None
+    routes = {"none": ""}
+    for name, (plugins, _) in {**COSTS, **WAITS}.items():
+        if name != ORIGINAL or original:
+            routes[name] = plugins if "{{" in plugins else plugins.replace("{}", "{{}}")
+    with (
+        tempfile.TemporaryDirectory(prefix="pygw-bench-") as directory,
+        serving(Path(directory), routes, original) as served,
+    ):
+        names = [name for name in COSTS if name in routes]
+        text = f"{_costs(served, names, options)}\n\n{_waits(served, options)}"
+    print(text)
+    if not options.dry:
+        RESULTS.write_text(_document(text, options), encoding="utf-8")
+    return 0
 
 
-def cpu_seconds(pid: int) -> float:
-    """CPU time of a process's main thread, to the nanosecond."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+def _costs(served: Served, names: list[str], options: argparse.Namespace) -> str:
+    for name in ["none", *names]:
+        load.cost(served.port, [served.worker], name, 2 * options.requests)  # the JIT's traces
+    found: dict[str, list[float]] = {name: [] for name in names}
+    bare = []
+    for _ in range(options.rounds):
+        for name in names:
+            bare.append(load.cost(served.port, [served.worker], "none", options.requests))
+            pids = [served.worker, served.runner] if name in BY_RUNNER else [served.worker]
+            spent = load.cost(served.port, pids, name, options.requests)
+            found[name].append(spent - bare[-1])
+    ours = statistics.median(found[OURS])
+    rows = [
+        f"A request without a plugin: {statistics.median(bare):.1f} µs of CPU. With one, more:\n",
+        f"| plugin | µs, median | quartiles | of {OURS} |",
+        "|---|---|---|---|",
+    ]
+    for name, costs in found.items():
+        low, middle, high = statistics.quantiles(costs, n=4)
+        ratio = f"{middle / ours:.2f}×"
+        rows.append(f"| {COSTS[name][1]} | {middle:.1f} | {low:.1f} to {high:.1f} | {ratio} |")
+    return "\n".join(rows)
 
 
-def measure(port: int, pid: int, path: str, count: int) -> float:
-    """CPU microseconds of the worker per request of that path."""
-    request = f"GET /{path} HTTP/1.1\r\nHost: b\r\nX-Team: blue\r\n\r\n".encode()
-    connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
-    before, turns = cpu_seconds(pid), count // CONNECTIONS
-    for _ in range(turns):
-        for connection in connections:
-            connection.sendall(request)
-        for connection in connections:
-            assert connection.recv(65536).endswith(b"0\r\n\r\n")
-    spent = cpu_seconds(pid) - before
-    for connection in connections:
-        connection.close()
-    return spent / (turns * CONNECTIONS) * 1e6
+def _waits(served: Served, options: argparse.Namespace) -> str:
+    found: dict[str, list[load.Waited]] = {name: [] for name in WAITS}
+    for turn in range(4):
+        for name, samples in found.items():
+            pids = [served.worker, served.runner] if name in BY_RUNNER else [served.worker]
+            seconds = options.seconds if turn else 1.0  # the first warms up
+            sample = load.waiting(served.port, pids, name, seconds)
+            samples += [sample] if turn else []
+    rows = [
+        "100 connections, a plugin that waits for 10 ms (at most 10,000 requests/s):\n",
+        "| plugin | requests/s | p50, ms | p99, ms | CPU, µs a request |",
+        "|---|---|---|---|---|",
+    ]
+    for name, samples in found.items():
+        figures = [
+            statistics.median(getattr(each, figure) for each in samples)
+            for figure in ("rate", "p50_ms", "p99_ms", "cpu_us")
+        ]
+        rate, p50, p99, cpu = figures
+        rows.append(f"| {WAITS[name][1]} | {rate:,.0f} | {p50:.1f} | {p99:.1f} | {cpu:.1f} |")
+    return "\n".join(rows)
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    with tempfile.TemporaryDirectory() as directory:
-        base = Path(directory)
-        (base / "config.yaml").write_text(CONFIG)
-        (base / "apisix.yaml").write_text(routes())
-        (base / "bench-answer.lua").write_text(ANSWER)
-        (base / "lua.lua").write_text(LUA)
-        (base / "plugins.py").write_text(PLUGINS)
-        command = [sys.executable, "-m", "pygw", "run", "-c", "config.yaml"]
-        path = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-        with subprocess.Popen(command, cwd=base, env=path, stdout=subprocess.PIPE) as gateway:
-            try:
-                assert gateway.stdout
-                started = re.search(rb":(\d+),", gateway.stdout.readline())
-                assert started, "the gateway did not start"
-                children = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text()
-                report(int(started[1]), int(children.split()[0]), count)
-            finally:
-                gateway.terminate()
+def _document(text: str, options: argparse.Namespace) -> str:
+    return (
+        "# What a Python phase costs\n\n"
+        f"`python benchmarks/python_plugin.py`, {datetime.date.today()}, commit {_commit()};"
+        f" {_machine()}; {os.cpu_count()} cores, which the load shares; {options.rounds} rounds of"
+        f" {options.requests} requests.\n\n"
+        f"{text}\n"
+    )
 
 
-def report(port: int, pid: int, count: int) -> None:
-    """Measure all cases in turn, several times, and print a table of the least of each."""
-    names = ["none", *CASES]
-    for name in names:
-        measure(port, pid, name, count)  # let the JIT find its traces
-    rounds = [[measure(port, pid, name, count) for name in names] for _ in range(ROUNDS)]
-    bare, *costs = (min(each) for each in zip(*rounds, strict=True))
-    print(f"a request without them: {bare:.1f} µs\n")
-    print("| µs | |\n|---|---|")
-    for (what, phases), cost in zip(CASES.values(), costs, strict=True):
-        print(f"| {(cost - bare) / phases:.1f} | {what} |")
+def _machine() -> str:
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    model = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
+    version = ".".join(map(str, sys.version_info[:3]))
+    return f"{model[1] if model else os.uname().machine}, Python {version}"
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--rounds", type=int, default=20, help="measured rounds (default 20)")
+    parser.add_argument("--requests", type=int, default=2000, help="requests in each")
+    parser.add_argument("--seconds", type=float, default=4, help="of each load that waits")
+    parser.add_argument("--apisix", type=Path, help="a checkout, for its own side of the runner")
+    parser.add_argument("--lua-tree", type=Path, help="a LuaRocks tree of its libraries")
+    parser.add_argument("--dry", action="store_true", help="keep nothing")
+    options = parser.parse_args()
+    if bool(options.apisix) != bool(options.lua_tree):
+        parser.error("--apisix and --lua-tree belong together")
+    return options
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
