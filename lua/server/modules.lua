@@ -1,13 +1,14 @@
 -- Owns the record of Lua files that may change while the worker runs, those of plugins and of the user's own
 -- path: where a module came from, what its file said, which others it required. They can be loaded anew while
 -- the old code goes on. Must never decide when, nor know what a module is for.
+local compiled = require "server.compiled"
+
 local error = error
 local getfenv, setfenv = getfenv, setfenv
 local getinfo = debug.getinfo
 local gsub, sub = string.gsub, string.sub
 local io_open = io.open
 local loaded = package.loaded
-local loadstring = loadstring
 local pairs = pairs
 local pcall = pcall
 local require = require
@@ -54,7 +55,7 @@ function _M.load(name, file)
     local text, chunk, err
     text, err = read(file)
     if text then
-        chunk, err = loadstring(gsub(text, "^#[^\n]*", ""), "@" .. file)
+        chunk, err = compiled.load(file, (gsub(text, "^#[^\n]*", "")))
     end
     if not chunk then
         error("error loading module '" .. name .. "' from file '" .. file .. "':\n\t" .. sub(err, 1, 500), 0)

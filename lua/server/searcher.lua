@@ -5,10 +5,12 @@
 -- OpenResty tree on the user's path speak to nginx's C functions, or through a server block of it, which
 -- are not here.
 -- Plugins, and what is on the user's path, are loaded through server.modules, which can load them again.
+local package = package
 local searchpath = package.searchpath
 local match, gsub = string.match, string.gsub
 local concat, insert = table.concat, table.insert
-local assert, ipairs, loadfile = assert, ipairs, loadfile
+local error, ipairs, sub = error, ipairs, string.sub
+local compiled = require "server.compiled"
 local modules = require "server.modules"
 
 local TEMPLATES = { "/apisix/plugins/?.lua", "/apisix/plugins/?/init.lua", "/?.lua", "/?/init.lua" }
@@ -34,11 +36,25 @@ local function of_runtime(name)
     return false
 end
 
+local function load(name, file)
+    local chunk, err = compiled.load(file)
+    if not chunk then
+        error("error loading module '" .. name .. "' from file '" .. file .. "':\n\t" .. sub(err, 1, 500), 0)
+    end
+    return chunk
+end
+
 local function find_ours(our_path)
     return function(name)
         local file = of_runtime(name) and searchpath(name, our_path)
-        return file and assert(loadfile(file))
+        return file and load(name, file)
     end
+end
+
+-- In the place of Lua's own.
+local function find_any(name)
+    local file, tried = searchpath(name, package.path)
+    return file and load(name, file) or tried
 end
 
 local function find_users(extra_path)
@@ -65,6 +81,7 @@ end
 return function(extra_path, our_path, directories)
     _G.require = modules.require
     local loaders = package.loaders
+    loaders[2] = find_any
     insert(loaders, 2, find_ours(our_path))
     insert(loaders, 3, find_users(extra_path))
     insert(loaders, 4, find_plugin(directories))

@@ -21,6 +21,7 @@ from pygw.hub.interrupt import interrupts_here
 from pygw.testing.gateway import Gateway
 from pygw.testing.hooks import BUDGET, LuaHooks
 from pygw.testing.upstream import Upstream
+from pygw.vm import compiled
 from pygw.vm.worker import Listener
 
 _STEP = 1.0  # virtual seconds between looks at a gateway that stops
@@ -52,6 +53,7 @@ def running(
         path = directory / "config.yaml"
         path.write_text(yaml.safe_dump(dict(config or {})), encoding="utf-8")
     settings = load(path, overrides={("deployment", "role"): "traditional"})
+    compiled.share()
     clock = clock or VirtualClock()
     upstream = Upstream()
     with contextlib.ExitStack() as stack:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pygw.paths import LUA_DIR, PLUGINS_DIR
+from pygw.vm import compiled
 from pygw.vm.luajit import LuaRuntime
 
 # Room for the traces of a whole gateway. The first four are the limits that OpenResty runs with;
@@ -46,6 +47,9 @@ def create_runtime(
     package.path = ";".join([*lua_paths, *ours, *DEBIAN])
     package.cpath = ";".join([*lua_cpaths, package.cpath])
     directories = runtime.table_from([str(path) for path in (*plugin_dirs, PLUGINS_DIR)])
+    if compiled.shared is not None:
+        attach = runtime.eval('require("server.compiled").attach')
+        attach(compiled.shared.find, compiled.shared.keep)
     install_searcher = runtime.eval("dofile")(f"{LUA_DIR}/server/searcher.lua")
     install_searcher(extra, ";".join(ours), directories)
     return runtime
