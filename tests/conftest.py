@@ -11,7 +11,10 @@ import pytest
 from support.app_server import AppServer, running_app
 from support.upstream import Upstream, running_upstream
 
+from pygw.vm import compiled
 from pygw.vm.runtime import create_runtime
+
+compiled.share()  # among the thousands of Lua VMs of this process
 
 pytest_plugins = [
     "support.shuffle",
