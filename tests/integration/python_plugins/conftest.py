@@ -18,6 +18,7 @@ import gevent
 import pytest
 import yaml
 from gevent import pywsgi, socket
+from integration.python_plugins.processes import HEAD, run, run_with
 
 from pygw.config.choose import open_store
 from pygw.config.settings import load
@@ -26,7 +27,8 @@ from pygw.gateway import Gateway as Worker
 
 PATIENCE = 20.0  # seconds before a test gives up on an event
 LUA_PLUGINS = Path(__file__).with_name("lua")
-HEAD = "from pygw.plugin import Plugin, Response\nfrom pygw.hookspecs import hookimpl\n"
+
+__all__ = ["run", "run_with"]
 
 
 class Connection(http.client.HTTPConnection):
