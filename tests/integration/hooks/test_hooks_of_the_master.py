@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -87,7 +90,7 @@ class Run:
             assert time.monotonic() < deadline, self.events()
             time.sleep(0.01)
 
-    def end(self) -> str:
+    def close(self) -> str:
         if self.process.poll() is None:
             self.process.terminate()
         return self.process.communicate(timeout=PATIENCE)[1]
@@ -130,7 +133,7 @@ def run(tmp_path: Path) -> Any:
     configure(tmp_path, notes={"word": "first"})
     started = Run(tmp_path)
     yield started
-    started.end()
+    started.close()
 
 
 def test_the_life_of_a_master_and_of_its_processes(run: Any) -> None:
@@ -151,7 +154,7 @@ def test_the_life_of_a_master_and_of_its_processes(run: Any) -> None:
         for each in run.events("log_record")
         if each["writer"] == run.process.pid and each["level"] == "alert"
     ]
-    run.end()
+    run.close()
     assert run.events("master_stop")
     assert all(each["expected"] for each in run.events("child_died")[1:])
 
@@ -173,6 +176,30 @@ def test_lines_of_workers_are_told_in_the_worker(run: Any) -> None:
     (run.base / "apisix.yaml").write_text("routes: [5]\n#END\n")  # the worker complains
     run.until(lambda: any(each["writer"] != run.process.pid for each in run.events("log_record")))
     assert all(each["pid"] == each["writer"] for each in run.events("log_record"))
+
+
+def test_lines_of_the_admin_api_are_told_in_its_process(tmp_path: Path) -> None:
+    """Those of its start, before anybody could listen, and those of a request."""
+    admin = {"admin_listen": {"ip": "127.0.0.1", "port": 0}, "admin_key_required": False}
+    configure(tmp_path, deployment={"role": "traditional", "admin": admin})
+    with contextlib.closing(Run(tmp_path)) as run:
+        run.until(lambda: run.events("master_ready"))
+        child = next(each for each in run.events("child_spawned") if each["kind"] == "admin")
+        assert run.process.stdout
+        port = re.search(r"admin 127\.0\.0\.1:(\d+)", run.process.stdout.readline())
+        assert port
+
+        def told() -> list[tuple[str, str]]:
+            lines = [each for each in run.events("log_record") if each["pid"] == child["child"]]
+            assert all(each["writer"] == each["pid"] for each in lines)
+            return [(each["level"], each["message"]) for each in lines]
+
+        run.until(lambda: any("Admin key is bypassed" in message for _, message in told()))
+        with socket.create_connection(("127.0.0.1", int(port[1])), PATIENCE) as client:
+            client.sendall(b"nonsense\r\n\r\n")
+            assert b" 400 " in client.recv(4096)
+        run.until(lambda: any("Invalid" in message for _, message in told()))
+        assert {level for level, _ in told()} <= {"warn", "error"}
 
 
 @pytest.mark.parametrize(
