@@ -144,6 +144,11 @@ function operations.attach_consumer(ctx, handle)
     require("apisix.consumer").attach_consumer(ctx, found[1], found[2])
 end
 
+-- Answer, or do, for the current request what Python has not come to ask itself.
+function _M.answer(operation, ctx, ...)
+    return operations[operation](ctx, ...)
+end
+
 -- What may wait: these run in the request's own task and return a value for JSON.
 local consults = {}
 

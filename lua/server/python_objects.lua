@@ -21,14 +21,14 @@ end
 
 -- The paths that the plugin serves, of one kind: {methods, uri} by their number -> as Lua plugins give them.
 local function routes(name, kind, listed)
-    local found = {}
+    local found, phase = {}, running.new_phase(name, kind)
     for number, route in ipairs(listed) do
         local is_control = kind == "control_api"
         found[number] = {
             methods = route.methods, uri = not is_control and route.uri or nil,
             uris = is_control and { route.uri } or nil,
             handler = function(ctx)
-                return running.answer_of(running.run(name, kind, number, is_control and context_of_control() or ctx))
+                return running.answer_of(running.run(phase, number, is_control and context_of_control() or ctx))
             end,
         }
     end

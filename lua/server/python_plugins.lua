@@ -6,7 +6,7 @@ local current = require "server.current"
 local log = require "server.log"
 local task = require "server.task"
 
-local call, entries = bridge.call, bridge.entries
+local answer, call, entries = asks.answer, bridge.call, bridge.entries
 local concat = table.concat
 local error, ipairs, pairs, setmetatable = error, ipairs, pairs, setmetatable
 local select, tostring, type, unpack = select, tostring, type, unpack
@@ -38,7 +38,7 @@ end
 
 -- Runs of a phase that wait for Python, by number: {id, task, event, …}. They are the places where tasks wait.
 local runs = {}
-local alive = setmetatable({}, { __mode = "v" }) -- the same, and those whose task does meanwhile what they asked for
+local alive = setmetatable({}, { __mode = "v" }) -- those whose task does meanwhile what they asked for
 local last_run = 0
 
 local Run = {}
@@ -53,22 +53,70 @@ local function wait(run)
     return task.wait(run)
 end
 
+-- Let the task of a run go on, if it waits; it finds what has happened.
 local function wake(run)
-    runs[run.id] = nil
-    return task.resume(run.task)
+    local id = run.id
+    if runs[id] then
+        runs[id] = nil
+        if not run.is_over then
+            alive[id] = run
+        end
+        return task.resume(run.task)
+    end
+    alive[id] = nil
 end
 
--- The phase has come to its end: "went"; "filtered", bytes; "answered", status, body, headers; "failed", text;
+-- Phases of plugins by number: {number, name, kind}, and what Python is told with each call, as it is known to be
+-- asked: n operations of python_asks and their names.
+local phases = {}
+
+-- The phase of that kind of plugin `name`.
+local function new_phase(name, kind)
+    local phase = { number = #phases + 1, name = name, kind = kind, n = 0, operations = {}, names = {}, given = {} }
+    phases[phase.number] = phase
+    return phase
+end
+
+function entries.python_phase_of(number)
+    return phases[number].name, phases[number].kind
+end
+
+-- Answer this from now on with each call of that phase.
+function entries.python_learn(number, operation, name)
+    local phase = phases[number]
+    phase.n = phase.n + 1
+    phase.operations[phase.n], phase.names[phase.n] = operation, name
+end
+
+-- The answers to what the phase is known to ask.
+local function asked(phase, ctx)
+    local given, operations, names = phase.given, phase.operations, phase.names
+    for i = 1, phase.n do
+        given[i] = answer(operations[i], ctx, names[i])
+    end
+    return unpack(given, 1, phase.n)
+end
+
+-- The phase has come to its end, and has set this: operation, name, value, and so on.
+function entries.python_went(id, operation, ...)
+    local run = runs[id] or alive[id]
+    if run then
+        run.event, run.is_over = "went", true
+        if operation then
+            run.writes = { n = select("#", ...) + 1, operation, ... }
+        end
+        return wake(run)
+    end
+end
+
+-- The phase has come to its end: "filtered", bytes; "answered", status, body, headers; "failed", text;
 -- "late", seconds, "fail" or "pass".
 function entries.python_done(id, event, value, body, headers)
-    local run = alive[id]
+    local run = runs[id] or alive[id]
     if run then
-        alive[id] = nil
         run.event, run.value, run.body, run.headers = event, value, body, headers
         run.is_over = true
-        if runs[id] then
-            return wake(run)
-        end
+        return wake(run)
     end
 end
 
@@ -120,23 +168,40 @@ local function give_up(run, name, phase)
     error(message, 0)
 end
 
--- Have Python run a phase of plugin `name` for the current request; waits. Returns the run, as it came out.
--- what: the number of the configuration, or of the path that the plugin serves.
-local function run_phase(name, phase, what, ctx, ...)
+-- Set what the phase has set meanwhile: {operation, name, value, …}.
+local function apply(ctx, writes)
+    for i = 1, writes.n, 3 do
+        answer(writes[i], ctx, writes[i + 1], writes[i + 2])
+    end
+end
+
+-- Have Python run a phase for the current request; waits. Returns the run, as it came out.
+-- what: the number of the configuration, or of the path that the plugin serves. chunk, last: for body_filter.
+local function run_phase(phase, what, ctx, chunk, last)
     local r = current.request
     last_run = last_run + 1
     local run = setmetatable({ id = last_run, task = current.task }, Run)
-    alive[last_run] = run
-    local request = asks.register(r, ctx)
-    call.python_phase(request, run.id, name, phase, what, ...)
+    local request = r.python_id or asks.register(r, ctx)
+    if chunk then
+        call.python_phase(request, last_run, phase.number, what, chunk, last)
+    elseif phase.n == 0 then
+        call.python_phase(request, last_run, phase.number, what)
+    else
+        call.python_phase(request, last_run, phase.number, what, asked(phase, ctx))
+    end
     wait(run)
     if not run.is_over then
         serve(run, request, r)
     end
-    if run.event == "failed" then
+    local event = run.event
+    if event == "went" then
+        if run.writes then
+            apply(ctx, run.writes)
+        end
+    elseif event == "failed" then
         error(run.value, 0)
-    elseif run.event == "late" then
-        return give_up(run, name, phase)
+    elseif event == "late" then
+        return give_up(run, phase.name, phase.kind)
     end
     return run
 end
@@ -160,9 +225,9 @@ local function answer_of(run)
     return run.value, run.body
 end
 
-local function answering(name, phase)
+local function answering(phase)
     return function(conf, ctx)
-        return answer_of(run_phase(name, phase, conf_id(conf), ctx))
+        return answer_of(run_phase(phase, conf_id(conf), ctx))
     end
 end
 
@@ -174,18 +239,18 @@ local function text_of(chunk)
     return chunk == nil and "" or tostring(chunk)
 end
 
-local function body_filter(name)
+local function body_filter(phase)
     return function(conf, ctx)
-        local run = run_phase(name, "body_filter", conf_id(conf), ctx, text_of(ngx.arg[1]), ngx.arg[2])
+        local run = run_phase(phase, conf_id(conf), ctx, text_of(ngx.arg[1]), ngx.arg[2])
         if run.event == "filtered" then
             ngx.arg[1] = run.value
         end
     end
 end
 
-local function watching(name, phase)
+local function watching(phase)
     return function(conf, ctx)
-        run_phase(name, phase, conf_id(conf), ctx)
+        run_phase(phase, conf_id(conf), ctx)
     end
 end
 
@@ -199,14 +264,14 @@ local function without_length(header_filter)
     end
 end
 
-_M.run, _M.answer_of = run_phase, answer_of
+_M.new_phase, _M.run, _M.answer_of = new_phase, run_phase, answer_of
 
 local MAKERS = { rewrite = answering, access = answering, before_proxy = answering, body_filter = body_filter }
 
 -- Give plugin the functions of these phases, as a Lua plugin has them.
-function _M.add_phases(plugin, phases)
-    for _, phase in ipairs(phases) do
-        plugin[phase] = (MAKERS[phase] or watching)(plugin.name, phase)
+function _M.add_phases(plugin, kinds)
+    for _, kind in ipairs(kinds) do
+        plugin[kind] = (MAKERS[kind] or watching)(new_phase(plugin.name, kind))
     end
     if plugin.body_filter then
         plugin.header_filter = without_length(plugin.header_filter)

@@ -43,7 +43,6 @@ class GuardedHub(Hub):  # type: ignore[misc]  # gevent is untyped
             raise BlockedInLuaError
         inline = self.inline
         if inline is not None:
-            self.inline = None
             return inline.leave()
         return _switch(self)
 

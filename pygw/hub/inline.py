@@ -29,10 +29,16 @@ class Inline:
         self._post, self._hub = post, install()
         self._idle: InlineGreenlet | None = None
 
-    def run(self, function: Callable[[], T], done: Callable[[T], None]) -> InlineGreenlet | None:
+    def run(
+        self,
+        function: Callable[[], T],
+        done: Callable[[T], None],
+        leaving: Callable[[], None] | None = None,
+    ) -> InlineGreenlet | None:
         """Run `function()`, which must not raise, then `done(result)` in a callback of the hub.
 
-        Returns the greenlet if it waits now, None if all is done.
+        leaving: called before the first wait, which does not take place if it raises. Returns the
+        greenlet if it waits now, None if all is done.
         """
         hub = self._hub
         inline = self._idle or InlineGreenlet(hub, self._post)
@@ -41,7 +47,7 @@ class Inline:
         hub.inline = inline
         inline.parent = getcurrent()
         inline.gr_context = None  # context variables of the function before
-        inline.job = function, done
+        inline.function, inline.done, inline.leaving = function, done, leaving
         try:
             inline.switch()
             waits = hub.inline is not inline
@@ -74,20 +80,26 @@ class InlineGreenlet(greenlet):  # type: ignore[misc]
     def __init__(self, hub: GuardedHub, post: Post) -> None:
         super().__init__(self._work)
         self._hub, self._post = hub, post
-        self.job: tuple[Callable[[], Any], Callable[[Any], None]] | None = None
+        self.function: Callable[[], Any] | None = None
+        self.done: Callable[[Any], None] | None = None
+        self.leaving: Callable[[], None] | None = None
         self.result: Any = None
 
     def leave(self) -> Any:
         """Go back to the parent, to wait; returns what gevent's loop wakes this greenlet with."""
+        if self.leaving is not None:
+            self.leaving()
+        self._hub.inline = None
         caller, self.parent = self.parent, self._hub  # it ends into gevent's loop
         return caller.switch()
 
     def _work(self) -> None:
-        while self.job:
-            (function, done), self.job = self.job, None
-            self.result = function()
-            if self._hub.inline is not self:  # it has waited: this is no callback of the hub
-                self._post(partial(done, self.result))
+        hub = self._hub
+        while self.function is not None:
+            self.result = self.function()
+            if hub.inline is not self:  # it has waited: this is no callback of the hub
+                assert self.done
+                self._post(partial(self.done, self.result))
                 return
-            del function, done
+            self.function = self.done = self.leaving = None
             self.parent.switch()

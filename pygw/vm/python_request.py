@@ -2,26 +2,42 @@
 
 Every question is a short call into Lua, made while no Lua frame is on the asker's stack and with
 greenlet switches forbidden. Text crosses as UTF-8, and bytes that are none as surrogate escapes.
+Until a phase waits, nobody else can change its request: what it is known to ask (see
+python_phase.py) has come with its call, and what it sets goes with its answer, or before whatever
+could see the difference.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import gevent
 from gevent.event import AsyncResult
 
-from pygw.hub.guard import no_switch
+from pygw.hub.guard import GuardedHub
 from pygw.hub.inline import InlineGreenlet
 from pygw.hub.timers import TimerNode
-from pygw.plugin import Context, RequestError
-from pygw.services import Services
+from pygw.plugin import ANSWERING, Context, RequestError
 from pygw.vm.luajit import LuaError
+from pygw.vm.python_phase import LEARNT, Phase
 from pygw.vm.python_stream import BodyStream
+
+# What is set with the answer, and where; it cannot be refused there. A name that is not plain may
+# be; these two too.
+_LATER = {"set_request_header": ANSWERING, "set_response_header": (*ANSWERING, "header_filter")}
+_is_plain = re.compile("(?!(?:host|content-length)$)[a-z0-9-]+", re.I).fullmatch
+# After these what came with the call may not hold any more.
+_CHANGES = frozenset(
+    [f"{how}_request_header" for how in ("set", "add", "del")]
+    + ["set_path", "set_query", "set_var", "set_body", "attach_consumer"]
+)
+_NONE: Any = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -30,11 +46,15 @@ class LuaSide:
 
     ask: Callable[..., Any]
     conf: Callable[[int], str]
+    phase: Callable[[int], tuple[str, str]]
+    learn: Callable[[int, bytes, bytes], None]
+    went: Callable[..., None]
     done: Callable[..., None]
     read_body: Callable[[int], None]
     consult: Callable[..., None]
     to_lua: Callable[[Any], Any]
     post: Callable[[Callable[[], None]], None]
+    hub: GuardedHub
 
 
 class PythonRequest:
@@ -45,31 +65,22 @@ class PythonRequest:
     is no fault of the plugin's. streams: body filters that are generators.
     """
 
-    __slots__ = (
-        "_answer",
-        "_body",
-        "_contexts",
-        "_lua",
-        "_number",
-        "deadlines",
-        "reading",
-        "rearm",
-        "run",
-        "streams",
-        "waiting",
-    )
+    is_over = reading = False
+    rearm: Callable[[], None] | None = None
+    run = 0
+    waiting: dict[int, InlineGreenlet] = _NONE
+    deadlines: dict[int, TimerNode] = _NONE
+    streams: dict[tuple[str, int], BodyStream] = _NONE
+    _body: AsyncResult | None = None
+    _answer: AsyncResult | None = None
+    _phase: Phase | None = None  # of a run that has not waited
+    _given: tuple[str | None, ...] = ()
+    _places: Mapping[tuple[Any, ...], int] = _NONE
+    _writes: list[bytes] | None = None  # operation, name, value; and so on
 
     def __init__(self, number: int, lua: LuaSide) -> None:
         self._number, self._lua = number, lua
         self._contexts: dict[str, Context] = {}
-        self._body: AsyncResult | None = None
-        self._answer: AsyncResult | None = None
-        self.run = 0
-        self.waiting: dict[int, InlineGreenlet] = {}
-        self.deadlines: dict[int, TimerNode] = {}
-        self.reading = False
-        self.rearm: Callable[[], None] | None = None
-        self.streams: dict[tuple[str, int], BodyStream] = {}
 
     def context(self, plugin: str) -> Context:
         """The context of one plugin, the same in all its phases."""
@@ -77,6 +88,25 @@ class PythonRequest:
         if context is None:
             context = self._contexts[plugin] = Context(self)
         return context
+
+    def begin(self, run: int, phase: Phase, given: tuple[str | None, ...]) -> None:
+        """A run begins. given: the answers to what `phase.places` says."""
+        self.run, self._phase, self._given, self._places = run, phase, given, phase.places
+
+    def settle(self) -> None:
+        """From now on others may see the request, or change it. Raises RequestError."""
+        self._phase, self._given, self._places = None, (), _NONE
+        if self._writes:
+            self._flush()
+
+    def finish(self) -> Sequence[bytes]:
+        """A run is over; returns what Lua is to be told: operation, name, value, and so on."""
+        self._phase, self._given, self._places = None, (), _NONE
+        writes = self._writes
+        if not writes:
+            return ()
+        self._writes = None
+        return writes
 
     def take_body(self, body: str | None) -> None:
         """Give the body to who waits for it."""
@@ -94,6 +124,7 @@ class PythonRequest:
 
     def end(self) -> None:
         """The request is over: whoever waits for its sake need not any more. Does not switch."""
+        self.is_over = True
         for greenlet in self.waiting.values():
             gevent.kill(greenlet)
         for stream in self.streams.values():
@@ -103,18 +134,58 @@ class PythonRequest:
 
     def ask(self, operation: str, *arguments: Any) -> Any:
         """What the request answers at once. Raises RequestError."""
-        value = self._ask_raw(operation, *arguments)
+        phase = self._phase
+        if phase is None or operation not in LEARNT:
+            if operation in _CHANGES:
+                self._given = ()
+            if operation in _LATER and self._set_later(operation, *arguments):
+                return None
+            value = self._ask_raw(operation, *arguments)
+        else:
+            at = self._places.get((operation, *arguments))
+            if at is None or at >= len(self._given):
+                value = self._ask_raw(operation, *arguments)
+                if at is None:
+                    phase.learn(operation, *arguments)
+            else:
+                value = self._given[at]
         if isinstance(value, str) and not value.isascii():
             return value.encode("latin-1").decode("utf-8", "surrogateescape")
         return value
 
-    def _ask_raw(self, operation: str, *arguments: Any) -> Any:
-        lua = self._lua
+    def _set_later(self, operation: str, name: Any, value: Any) -> bool:
+        phase = self._phase
+        if (
+            phase is None
+            or phase.kind not in _LATER[operation]
+            or type(value) is not str
+            or not _is_plain(name)
+        ):
+            return False
+        write = (operation.encode(), name.encode(), value.encode("utf-8", "surrogateescape"))
+        if self._writes is None:
+            self._writes = [*write]
+        else:
+            self._writes += write
+        return True
+
+    def _flush(self) -> None:
+        writes, self._writes = self._writes, None
+        assert writes
+        for at in range(0, len(writes), 3):
+            self._ask_raw(*writes[at : at + 3])
+
+    def _ask_raw(self, operation: str | bytes, *arguments: Any) -> Any:
+        if self._writes:
+            self._flush()
+        lua, hub = self._lua, self._lua.hub
+        before, hub.switch_forbidden = hub.switch_forbidden, True
         try:
-            with no_switch():
-                return lua.ask(self._number, operation, *map(lua.to_lua, arguments))
+            return lua.ask(self._number, operation, *map(lua.to_lua, arguments))
         except LuaError as error:
             raise RequestError(str(error)) from None
+        finally:
+            hub.switch_forbidden = before
 
     def consult(self, operation: str, *arguments: Any) -> Any:
         """What the request's own task answers, and may wait for. Raises RequestError."""
@@ -139,24 +210,3 @@ class PythonRequest:
                 if self.rearm is not None:
                     self.rearm()
         return None if body is None else body.encode("latin-1")
-
-
-class InPhase:
-    """The place of a phase that runs."""
-
-    __slots__ = ("_name", "_phase", "_request", "services")
-
-    def __init__(self, services: Services, request: PythonRequest, name: str, phase: str) -> None:
-        self.services, self._request = services, request
-        self._name, self._phase = name, phase
-
-    def __str__(self) -> str:
-        return f"plugin [{self._name}], phase {self._phase}"
-
-    def describe(self) -> str:
-        """The plugin, the phase, and what the error log says of the request."""
-        try:
-            of_request = str(self._request.ask("log_context"))
-        except RequestError:
-            of_request = ""  # it is over
-        return f", plugin: {self._name}, phase: {self._phase}{of_request}"
