@@ -76,9 +76,6 @@ class Gateway:
         self._faults, self._careful = found.faults, careful
         if careful and found.faults:
             raise ExtensionError(found.faults[0])
-        self._watchdog: Watchdog | None = None
-        if self._plugins and settings.watchdog_timeout:
-            self._watchdog = Watchdog(settings.watchdog_timeout, error_fd)
         self._changes = Changes(self.hooks.hook.pygw_config_change)
         self.hook_calls = HookCalls(self.hooks)
         self._settings = settings
@@ -101,6 +98,11 @@ class Gateway:
             calls=calls,
             awaits=awaits,
         )
+        self._watchdog: Watchdog | None = None
+        if settings.watchdog_timeout:
+            self._watchdog = Watchdog(
+                settings.watchdog_timeout, error_fd, self.worker.bridge.running
+            )
         self._services = self._runner.attach(
             self.worker.bridge, self.worker.hub, self.worker.timers
         )

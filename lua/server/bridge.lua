@@ -6,6 +6,7 @@
 -- Python -> Lua: the functions of `entries`, handed over by attach().
 local task = require "server.task"
 local clock = require "server.clock"
+local running = require "server.running"
 
 local error = error
 local select = select
@@ -19,7 +20,7 @@ local CALLS = {
     -- ngx.timer
     "timer_at", "timer_every", "timer_end", "timer_limits", "timer_done", "timer_pending", "timer_running",
     -- worker
-    "local_conf", "started", "stopped", "want_agent", "quit", "last_reopen",
+    "running_name", "local_conf", "started", "stopped", "want_agent", "quit", "last_reopen",
     -- processes that Lua code starts
     "expect_children", "watch_child",
     -- store and standalone configuration
@@ -116,7 +117,7 @@ _M.entries = {
 
 -- Called once by Python. given: table of name -> function for CALLS; submit(name, id, ...): starts an
 -- awaited call; awaits: names that this worker can await; cell: address of the clock's two doubles.
--- Returns the entries.
+-- Returns the entries, and the address of the note of whose code runs.
 function _M.attach(given, submit, awaits, cell)
     for _, name in ipairs(CALLS) do
         if given[name] then
@@ -132,7 +133,7 @@ function _M.attach(given, submit, awaits, cell)
     task.attach(_M.call.post_drain, function(err)
         require("server.log").alert("in the scheduler: ", err)
     end)
-    return _M.entries
+    return _M.entries, running.attach(_M.call.running_name)
 end
 
 return _M

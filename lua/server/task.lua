@@ -4,6 +4,7 @@
 -- Must never call into Python, nor know of HTTP.
 local critical = require "server.critical"
 local current = require "server.current"
+local running = require "server.running"
 
 local co_create = coroutine.create
 local co_isyieldable = coroutine.isyieldable
@@ -12,6 +13,7 @@ local co_status = coroutine.status
 local co_yield = coroutine.yield
 local depth = critical.depth
 local error = error
+local mark = running.mark -- as current, it is this task's while it runs
 local pcall = pcall
 
 -- The first value of every yield that is meant for the scheduler.
@@ -87,11 +89,11 @@ end
 
 -- Run task until it waits or ends. The arguments become what its wait() returns.
 local function resume(task, a, b, c)
-    local outer_task, outer_request = current.task, current.request
-    current.task, current.request = task, task.request
+    local outer_task, outer_request, outer_mark = current.task, current.request, mark[0]
+    current.task, current.request, mark[0] = task, task.request, 0
     task.waiting = nil
     local ok, tag = co_resume(task.co, a, b, c)
-    current.task, current.request = outer_task, outer_request
+    current.task, current.request, mark[0] = outer_task, outer_request, outer_mark
     if depth[0] ~= 0 and not outer_task then
         critical.settle()
     end
@@ -164,7 +166,10 @@ function _M.wait(place)
         error("attempt to yield across C-call boundary", 0)
     end
     task.waiting = place
-    return co_yield(SCHED)
+    local ours = mark[0]
+    local a, b, c = co_yield(SCHED)
+    mark[0] = ours
+    return a, b, c
 end
 
 local function end_pause(task)
@@ -178,10 +183,12 @@ end
 function _M.pause()
     local task = current.task
     if co_isyieldable() then
+        local ours = mark[0]
         task.pausing = true
         later(end_pause, task)
         co_yield(SCHED)
         task.pausing = false
+        mark[0] = ours
     end
 end
 
@@ -194,7 +201,10 @@ function _M.leave(op)
         error("attempt to yield across C-call boundary", 0)
     end
     current.task.op = op
-    return co_yield(SCHED)
+    local ours = mark[0]
+    local a, b, c = co_yield(SCHED)
+    mark[0] = ours
+    return a, b, c
 end
 
 -- Forget a task that waits: it never runs again.

@@ -1,4 +1,4 @@
-"""Owns the noticing of a worker that does not answer: which Python plugin is in the way, and where.
+"""Owns the noticing of a worker that does not answer: which plugin is in the way, and where.
 
 A thread of its own looks at a count that gevent's loop keeps up; requests pay nothing. Must never
 use what gevent patches, nor `logging`, whose locks the stuck code may hold.
@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from types import FrameType
 
 import gevent
@@ -25,10 +26,11 @@ class Watchdog:
     """Watches the thread that made it, from `start` to `stop`.
 
     patience: seconds without an answer before it says so, once each time. fd: of the error log.
+    in_lua: what runs in Lua, asked in the watchdog's thread.
     """
 
-    def __init__(self, patience: float, fd: int) -> None:
-        self._patience, self._fd = patience, fd
+    def __init__(self, patience: float, fd: int, in_lua: Callable[[], str | None]) -> None:
+        self._patience, self._fd, self._in_lua = patience, fd, in_lua
         self._watched = _this_thread()
         self._beats = 0
         self._beat = gevent.get_hub().loop.timer(patience / 4, patience / 4)
@@ -68,16 +70,17 @@ class Watchdog:
         frame = sys._current_frames().get(self._watched)  # noqa: SLF001 - the only way there is
         if frame is None:
             return
+        culprit = _culprit(frame) or self._in_lua() or "no plugin is running"
         stack = "".join(traceback.format_stack(frame)[-_STACK_MAX:]).rstrip()
-        text = f"the worker has not answered for {seconds:.1f} seconds: {_culprit(frame)}\n{stack}"
+        text = f"the worker has not answered for {seconds:.1f} seconds: {culprit}\n{stack}"
         line = f"{time.strftime('%Y/%m/%d %H:%M:%S')} [alert] {os.getpid()}#0: {text}\n"
         os.write(self._fd, line.encode("utf-8", "replace"))
 
 
-def _culprit(frame: FrameType | None) -> str:
-    """What the frame belongs to: the frames below a plugin's own know it by these names."""
+def _culprit(frame: FrameType | None) -> str | None:
+    """What Python code the frame belongs to: the frames below a plugin's know it by this name."""
     while frame is not None:
         if "pygw_culprit" in frame.f_locals:
             return str(frame.f_locals["pygw_culprit"])
         frame = frame.f_back
-    return "no Python plugin is running"
+    return None

@@ -60,7 +60,7 @@ class Gateway:
         hooks: LuaHooks,
     ) -> None:
         self.store, self.upstream, self.clock, self.port = store, upstream, clock, port
-        self.autojump = autojump
+        self.autojump = autojump if isinstance(clock, VirtualClock) else None
         self.inside = Inside(worker.worker.runtime)
         self.asked: list[str] = []  # what was requested, and the status: "GET /x: 200"
         self._worker, self._log_fd, self._hooks = worker, log_fd, hooks
@@ -152,8 +152,9 @@ class Gateway:
 
     def _jump(self, connection: Any) -> bool:
         """Let virtual time pass until something comes of it. Returns whether it can."""
-        if self.autojump is None or not isinstance(self.clock, VirtualClock):
+        if self.autojump is None:
             return False
+        assert isinstance(self.clock, VirtualClock)
         jumped = self.clock.jump()
         for _ in range(_JUMPS):
             if not jumped or self.inside.waits_for_io() or _is_readable(connection, 0.0):

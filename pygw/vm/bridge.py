@@ -7,6 +7,7 @@ which runs in a greenlet of its own and whose result is posted to the hub.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -48,6 +49,7 @@ class Bridge:
         self._runs: dict[int, Callable[[], None]] = {}
         self._run_id = 0
         self._awaits = dict(awaits)
+        self._running_names: dict[int, str] = {}
         self._children = Children(hub.post, self._child_exited)
         own: dict[str, Function] = {
             "add_io": hub.add_io,
@@ -63,18 +65,20 @@ class Bridge:
             "timer_done": self._timer_done,
             "timer_pending": lambda: timers.pending_count,
             "timer_running": lambda: timers.running_count,
+            "running_name": self._name_running,
             "expect_children": self._children.expect,
             "watch_child": self._children.watch,
         }
         given = {name: self._answering(function) for name, function in calls.items()}
         runtime.execute('require "server.main"')
         attach = runtime.eval('require("server.bridge").attach')
-        self.entries = attach(
+        self.entries, mark = attach(
             runtime.table_from({**given, **own}),
             self._submit,
             runtime.table_from(dict.fromkeys(self._awaits, True)),
             hub.clock.cell_address,
         )
+        self._mark: ctypes.c_int32 | None = ctypes.c_int32.from_address(int(mark))
         runtime.execute("python = nil")  # what Lua may ask of Python, it asks through the bridge
         self._timer = self.entries["timer"]
         self._complete = self.entries["complete"]
@@ -106,6 +110,7 @@ class Bridge:
 
         Lua holds our functions, so this would else be a matter of garbage collection.
         """
+        self._mark = None
         self._runtime = self.entries = self._timer = self._complete = None
         self._drain = self._stop = self._ngx_timer = None
 
@@ -114,6 +119,11 @@ class Bridge:
         with no_switch():
             total, idle = self.entries["connections"]()
         return int(total), int(idle)
+
+    def running(self) -> str | None:
+        """Which plugin, in which phase, runs in Lua. In any thread, until `let_go`."""
+        mark = self._mark
+        return self._running_names.get(mark.value) if mark is not None else None
 
     def hand_over(
         self, listener: int, fd: int, client: tuple[str, int], server: tuple[str, int]
@@ -171,7 +181,13 @@ class Bridge:
     def _timer_done(self, run_id: int) -> None:
         self._runs.pop(run_id)()
 
+    def _name_running(self, number: float, name: str) -> None:
+        self._running_names[int(number)] = name.encode("latin-1").decode("utf-8", "replace")
+
     def _answering(self, function: Function) -> Function:
+        if getattr(function, "__annotations__", {}).get("return", 0) in ("None", None):
+            return function  # nothing to convert
+
         def answer(*arguments: Any) -> Any:
             result = function(*arguments)
             if isinstance(result, tuple):

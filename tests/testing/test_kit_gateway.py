@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pygw.hub.clock import Clock
 from pygw.testing import Gateway, GatewayError, LuaError
 
 LIMIT = {"count": 1, "time_window": 60, "rejected_code": 429, "key": "remote_addr"}
@@ -183,3 +184,9 @@ def test_chance_begins_at_the_seed(make_gateway: Any) -> None:
         return [gateway.get(path).text for _ in range(3)]
 
     assert said(7) == said(7) != said(8)
+
+
+def test_real_time_is_waited_for(make_gateway: Any) -> None:
+    gateway = make_gateway(clock=Clock())
+    path = gateway.route(functions("return function() ngx.sleep(0.1) end"))
+    assert gateway.get(path).status == 200

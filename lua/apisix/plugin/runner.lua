@@ -5,9 +5,11 @@
 -- This is the hot path: no table is made here, and a phase nobody takes part in costs two look-ups.
 local core = require "apisix.core"
 local meta_fields = require "apisix.plugin.meta"
+local running = require "server.running"
 local trace = require "apisix.plugin.trace"
 
 local error = error
+local mark = running.mark
 local ngx = ngx
 local setmetatable = setmetatable
 local tostring = tostring
@@ -47,8 +49,21 @@ local function is_wanted(ctx, name, conf)
     return not (skipped and skipped[name])
 end
 
+-- phase -> plugin -> the number by which the watchdog knows both
+local numbers = setmetatable({}, { __index = function(by_phase, phase)
+    local of_phase = setmetatable({}, { __mode = "k", __index = function(by_plugin, plugin)
+        local number = running.name("plugin [" .. plugin.name .. "], phase " .. phase)
+        by_plugin[plugin] = number
+        return number
+    end })
+    by_phase[phase] = of_phase
+    return of_phase
+end })
+
 local function call(plugin, conf, ctx, phase, ...)
     local name = plugin.name
+    local outer = mark[0]
+    mark[0] = numbers[phase][plugin]
     local meta = conf._meta
     local source = meta and meta.pre_function
     if source then
@@ -60,6 +75,7 @@ local function call(plugin, conf, ctx, phase, ...)
         trace.begin(ctx, plugin, phase)
     end
     local ok, code, body = xpcall(plugin[phase], with_stack, conf, ctx, ...)
+    mark[0] = outer
     ctx._plugin_name = nil
     if tracing then
         trace.finish(ctx, phase, ok, code)

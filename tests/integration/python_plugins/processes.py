@@ -64,17 +64,17 @@ def configure(
 
 
 @pytest.fixture
-def run_with(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
-    """Run a gateway: run_with(files, routes, config, path=); gives its process and port."""
+def run_with(tmp_path: Path) -> Iterator[Callable[..., tuple[Any, ...]]]:
+    """Run a gateway: run_with(files, routes, config, path=); gives its process and ports."""
     running: list[subprocess.Popen[str]] = []
 
-    def start(*given: Any, path: Path = ROOT) -> tuple[subprocess.Popen[str], int]:
+    def start(*given: Any, path: Path = ROOT) -> tuple[Any, ...]:
         configure(tmp_path, *given)
         running.append(pygw(tmp_path, "run", path=path))
         assert running[-1].stdout
-        started = re.search(r"127\.0\.0\.1:(\d+)", running[-1].stdout.readline())
-        assert started, running[-1].communicate()
-        return running[-1], int(started[1])
+        ports = re.findall(r"127\.0\.0\.1:(\d+)", running[-1].stdout.readline())
+        assert ports, running[-1].communicate()
+        return running[-1], *map(int, ports)
 
     yield start
     for process in running:
@@ -83,7 +83,7 @@ def run_with(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[st
 
 
 @pytest.fixture
-def run(run_with: Any) -> Callable[..., tuple[subprocess.Popen[str], int]]:
+def run(run_with: Any) -> Callable[..., tuple[Any, ...]]:
     """Run a gateway with one plugin file and routes; gives its process and port."""
     return lambda source, routes: run_with({"plugins.py": source}, routes)
 

@@ -134,7 +134,7 @@ def test_a_phase_that_waits_ends_with_its_worker(run: Any) -> None:
     assert "failed in phase" not in log
 
 
-def test_the_control_api_has_the_paths_of_plugins(run_with: Any, free_port: int) -> None:
+def test_the_control_api_has_the_paths_of_plugins(run_with: Any) -> None:
     source = """
     from pygw.plugin import Route
     class Served(Plugin):
@@ -144,16 +144,10 @@ def test_the_control_api_has_the_paths_of_plugins(run_with: Any, free_port: int)
         def show(self, ctx):
             return Response(200, {"path": ctx.request.path, "agent": ctx.request.headers["x-a"]})
     """
-    control = {"enable_control": True, "control": {"ip": "127.0.0.1", "port": free_port}}
-    run_with({"p.py": source}, {}, {"apisix": control})
+    control = {"enable_control": True, "control": {"ip": "127.0.0.1", "port": 0}}
+    _, _, port = run_with({"p.py": source}, {}, {"apisix": control})
     request = urllib.request.Request(
-        f"http://127.0.0.1:{free_port}/v1/plugin/t-served", headers={"X-A": "b"}
+        f"http://127.0.0.1:{port}/v1/plugin/t-served", headers={"X-A": "b"}
     )
     with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         assert json.loads(answer.read()) == {"path": "/v1/plugin/t-served", "agent": "b"}
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return int(held.getsockname()[1])
