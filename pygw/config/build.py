@@ -11,22 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from pygw import __version__
+from pygw.config.listening import addresses
 from pygw.config.model import Admin, AdminKey, Etcd, Http, Listen, Settings, Tls
 from pygw.config.proxying import disk_zones, memory_zones, mirror_timeouts
+from pygw.config.tree import Tree
 from pygw.config.units import parse_duration, parse_size
-from pygw.config.yamlfile import Document, KeyPath
+from pygw.config.yamlfile import Document
 from pygw.paths import PLUGINS_DIR
 
 # As APISIX has them in nginx.conf: the cache of TLS sessions that all workers share, how long one
 # may be resumed, how deep the chains of those may be whom the gateway speaks to.
 _SESSIONS, _SESSION_TIMEOUT, _VERIFY_DEPTH = "SSL:20m", 600, 5
-_LOCAL = "127.0.0.1"
-_METRICS_PORT, _CONTROL_PORT, _STATUS_PORT = 9091, 9090, 7085
-_SITES = {
-    "metrics": ("plugin_attr", "prometheus", "export_addr"),
-    "control": ("apisix", "control"),
-    "status": ("apisix", "status"),
-}
 # Who loads it has every gateway write to the store, so one has to ask for it, as in APISIX.
 _UNASKED = {"server-info"}
 _SYSTEM_TRUST = (
@@ -36,40 +31,14 @@ _SYSTEM_TRUST = (
 )
 
 
-class _Tree:
-    """Reads values out of the merged configuration by dotted key."""
-
-    def __init__(self, merged: dict[str, Any], document: Document, base: Path) -> None:
-        self.merged, self.document, self.base = merged, document, base
-
-    def get(self, key: str, default: Any = None) -> Any:
-        value: Any = self.merged
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        return default if value is None else value
-
-    def need(self, key: str) -> Any:
-        value = self.get(key)
-        if value is None:
-            path: KeyPath = tuple(key.split("."))
-            raise self.document.error(path, "has no value: null removed the default")
-        return value
-
-    def seconds(self, key: str) -> float:
-        return parse_duration(self.need(key))
-
-    def path(self, key: str) -> Path:
-        return Path(self.base, self.need(key)).absolute()
-
-
 def build(
     merged: dict[str, Any], document: Document, base: Path, warnings: tuple[str, ...] = ()
 ) -> Settings:
     """Return the Settings for `merged`; relative paths start at `base`. Raises ConfigError."""
     merged = _sorted_out(merged)
-    tree = _Tree(merged, document, base)
+    tree = Tree(merged, document, base)
     role = tree.need("deployment.role")
-    listen, admin = _listen(tree), _admin(tree, role)
+    listen, admin = addresses(tree), _admin(tree, role)
     if admin.enabled and admin.listen.port:
         for address in listen:
             if str(address) == str(admin.listen):
@@ -141,83 +110,14 @@ def stock_plugins() -> list[str]:
     return sorted({path.stem for path in PLUGINS_DIR.glob("*.lua")} - _UNASKED)
 
 
-def _listen(tree: _Tree) -> tuple[Listen, ...]:
-    """Addresses of apisix.node_listen and, over TLS, of apisix.ssl.listen."""
-    found = _addresses(tree, "apisix.node_listen", tls=False)
-    if tree.get("apisix.ssl.enable", False):
-        found += _addresses(tree, "apisix.ssl.listen", tls=True)
-    chosen = any(not address.port for address in found)
-    found += [*_metrics(tree), *_control(tree, chosen), *_status(tree)]
-    for i, address in enumerate(found):
-        if address.port and str(address) in map(str, found[:i]):
-            key: KeyPath = ("apisix", "ssl", "listen") if address.tls else ("apisix", "node_listen")
-            key = _SITES.get(address.site, key)
-            raise tree.document.error(key, f"{address} is given twice")
-    return tuple(found)
-
-
-def _metrics(tree: _Tree) -> list[Listen]:
-    """The address of the plugin prometheus' own server, where config.yaml asks for one."""
-    prometheus = "plugin_attr.prometheus"
-    address = tree.get(f"{prometheus}.export_addr")
-    if not tree.get(f"{prometheus}.enable_export_server", address is not None):
-        return []
-    if "prometheus" not in tree.get("plugins", []):
-        return []
-    return [_site("metrics", address or {}, _METRICS_PORT)]
-
-
-def _control(tree: _Tree, chosen: bool) -> list[Listen]:
-    """The Control API's address. `chosen`: the kernel chooses a port of the gateway's own.
-
-    Such a gateway is one of many on its machine, so the default port is not its to take.
-    """
-    address = tree.get("apisix.control")
-    if not tree.get("apisix.enable_control", False) or (address is None and chosen):
-        return []
-    return [_site("control", address or {}, _CONTROL_PORT)]
-
-
-def _status(tree: _Tree) -> list[Listen]:
-    """The address of the status, where config.yaml asks for one."""
-    address = tree.get("apisix.status")
-    return [] if address is None else [_site("status", address, _STATUS_PORT)]
-
-
-def _site(site: str, address: dict[str, Any], port: int) -> Listen:
-    return Listen(address.get("ip", _LOCAL).strip("[]"), address.get("port", port), site=site)
-
-
-def _addresses(tree: _Tree, key: str, tls: bool) -> list[Listen]:
-    """Addresses under a key; without an `ip`, IPv4 and (enable_ipv6) IPv6, as APISIX."""
-    value = tree.need(key)
-    both = tree.get("apisix.enable_ipv6", False) and _has_ipv6()
-    found: list[Listen] = []
-    for entry in value if isinstance(value, list) else [value]:
-        port = entry["port"] if isinstance(entry, dict) else entry
-        ip = entry.get("ip") if isinstance(entry, dict) else None
-        found.append(Listen(ip.strip("[]") if ip else "0.0.0.0", port, tls))
-        if not ip and both and port:  # two kernel-chosen ports would not be one address
-            found.append(Listen("::", port, tls))
-    return found
-
-
-def _has_ipv6() -> bool:
-    """Whether this kernel has IPv6: containers are often without it."""
-    try:
-        return bool(Path("/proc/net/if_inet6").read_text())
-    except OSError:
-        return False
-
-
-def _workers(tree: _Tree) -> int:
+def _workers(tree: Tree) -> int:
     if tree.get("apisix.enable_dev_mode"):
         return 1
     value = tree.need("nginx_config.worker_processes")
     return len(os.sched_getaffinity(0)) if value == "auto" else int(value)
 
 
-def _http(tree: _Tree) -> Http:
+def _http(tree: Tree) -> Http:
     http = "nginx_config.http"
     count, size = tree.need(f"{http}.large_client_header_buffers").split()
     tokens = tree.get("apisix.enable_server_tokens", False)
@@ -240,7 +140,7 @@ def _http(tree: _Tree) -> Http:
     )
 
 
-def _admin(tree: _Tree, role: str) -> Admin:
+def _admin(tree: Tree, role: str) -> Admin:
     admin = "deployment.admin"
     keys = tree.get(f"{admin}.admin_key", [])
     found = Admin(
@@ -262,7 +162,7 @@ def _admin(tree: _Tree, role: str) -> Admin:
     return found
 
 
-def _etcd(tree: _Tree) -> Etcd:
+def _etcd(tree: Tree) -> Etcd:
     etcd = "deployment.etcd"
     return Etcd(
         host=tuple(tree.need(f"{etcd}.host")),
@@ -277,7 +177,7 @@ def _etcd(tree: _Tree) -> Etcd:
     )
 
 
-def _tls(tree: _Tree) -> Tls:
+def _tls(tree: Tree) -> Tls:
     ssl = "apisix.ssl"
     certificate, key = (tree.get(f"{ssl}.{name}", None) for name in ("ssl_cert", "ssl_cert_key"))
     if bool(certificate) != bool(key):
@@ -300,7 +200,7 @@ def _tls(tree: _Tree) -> Tls:
     )
 
 
-def _trusted(tree: _Tree) -> str | None:
+def _trusted(tree: Tree) -> str | None:
     """The file of those whom the gateway trusts as a client; "system" is what the machine has."""
     value = tree.get("apisix.ssl.ssl_trusted_certificate", "system")
     if value == "system":
@@ -308,7 +208,7 @@ def _trusted(tree: _Tree) -> str | None:
     return str(tree.base / value)
 
 
-def _shared_dicts(tree: _Tree) -> dict[str, int]:
+def _shared_dicts(tree: Tree) -> dict[str, int]:
     """Every ngx.shared.DICT by name, with its bytes; the user's own win over APISIX's."""
     sizes: dict[str, Any] = memory_zones(tree.get("apisix.proxy_cache.zones", []))
     for key in ("meta.lua_shared_dict", "http.lua_shared_dict", "http.custom_lua_shared_dict"):
@@ -321,6 +221,6 @@ def _shared_dicts(tree: _Tree) -> dict[str, int]:
     return {name: parse_size(size) for name, size in sizes.items()}
 
 
-def _lua_paths(tree: _Tree, key: str) -> tuple[str, ...]:
+def _lua_paths(tree: Tree, key: str) -> tuple[str, ...]:
     parts = (part.strip() for part in tree.get(key, "").split(";"))
     return tuple(str(tree.base / part) for part in parts if part)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pygw.config.build import _has_ipv6
+from pygw.config.listening import has_ipv6
 from pygw.config.settings import ConfigError, Listen, Settings, defaults, load, restore
 
 
@@ -112,7 +112,7 @@ def test_whom_to_trust_may_be_a_file(given: Any) -> None:
     assert settings.tls.lua_ssl_trusted_certificate == str(settings.base / "conf/ca.pem")
 
 
-@pytest.mark.skipif(not _has_ipv6(), reason="this kernel has no IPv6")
+@pytest.mark.skipif(not has_ipv6(), reason="this kernel has no IPv6")
 def test_an_address_without_ip_also_listens_on_ipv6(given: Any) -> None:
     settings = given("apisix: {node_listen: 81, enable_control: false}")
     assert settings.listen == (Listen("0.0.0.0", 81), Listen("::", 81))
