@@ -19,9 +19,14 @@ class RequestError(Exception):
 
 
 class Source(Protocol):
-    """Where a context has its answers from. `consult` may wait, `ask` never does."""
+    """Where a context has its answers from. `consult` and `read_body` may wait, others never do.
+
+    get_header, set_header: of the request; what is asked most has a shorter way.
+    """
 
     def ask(self, operation: str, *arguments: Any) -> Any: ...
+    def get_header(self, name: str) -> str | None: ...
+    def set_header(self, name: str, value: str | Sequence[str]) -> None: ...
     def consult(self, operation: str, *arguments: Any) -> Any: ...
     def read_body(self) -> bytes | None: ...
 
@@ -50,37 +55,43 @@ class Headers(MutableMapping[str, str]):
     gives lower-case names. Bytes that are no UTF-8 come as surrogate escapes, and go so.
     """
 
-    __slots__ = ("_ask", "_kind")
+    __slots__ = ("_source",)
+    _kind = "response"
 
-    def __init__(self, ask: Ask, kind: str) -> None:
-        self._ask, self._kind = ask, kind
+    def __init__(self, source: Source) -> None:
+        self._source = source
 
     def __getitem__(self, name: str) -> str:
-        value = self._ask(f"get_{self._kind}_header", name)
+        value = self.get(name)
         if value is None:
             raise KeyError(name)
         return str(value)
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a field, `default` without it."""
+        value = self._source.ask(f"get_{self._kind}_header", name)
+        return default if value is None else value
+
     def __setitem__(self, name: str, value: str | Sequence[str]) -> None:
-        self._ask(f"set_{self._kind}_header", name, value)
+        self._source.ask(f"set_{self._kind}_header", name, value)
 
     def __delitem__(self, name: str) -> None:
-        if not self._ask(f"del_{self._kind}_header", name):
+        if not self._source.ask(f"del_{self._kind}_header", name):
             raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_lines(self._ask(f"names_of_{self._kind}_headers")))
+        return iter(_lines(self._source.ask(f"names_of_{self._kind}_headers")))
 
     def __len__(self) -> int:
-        return len(_lines(self._ask(f"names_of_{self._kind}_headers")))
+        return len(_lines(self._source.ask(f"names_of_{self._kind}_headers")))
 
     def get_all(self, name: str) -> list[str]:
         """Every value of a field, in order; [] without one."""
-        return _lines(self._ask(f"all_{self._kind}_header", name))
+        return _lines(self._source.ask(f"all_{self._kind}_header", name))
 
     def add(self, name: str, value: str) -> None:
         """Put one more field beside those of the same name."""
-        self._ask(f"add_{self._kind}_header", name, value)
+        self._source.ask(f"add_{self._kind}_header", name, value)
 
 
 def _lines(text: str | None) -> list[str]:
@@ -88,42 +99,57 @@ def _lines(text: str | None) -> list[str]:
     return [] if text is None else text.split("\n")
 
 
+class RequestHeaders(Headers):
+    """Those of the request."""
+
+    __slots__ = ()
+    _kind = "request"
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a field, `default` without it."""
+        value = self._source.get_header(name)
+        return default if value is None else value
+
+    def __setitem__(self, name: str, value: str | Sequence[str]) -> None:
+        self._source.set_header(name, value)
+
+
 class Request:
     """The client's request; what is not asked for costs nothing. Changes reach the upstream."""
 
-    __slots__ = ("_ask", "_read_body", "headers")
+    __slots__ = ("_source", "headers")
 
-    def __init__(self, ask: Ask, read_body: Callable[[], bytes | None]) -> None:
-        self._ask, self._read_body = ask, read_body
-        self.headers = Headers(ask, "request")
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.headers = RequestHeaders(source)
 
     @property
     def method(self) -> str:
         """`GET`, `POST`, …"""
-        return str(self._ask("get_method"))
+        return str(self._source.ask("get_method"))
 
     @property
     def path(self) -> str:
         """The decoded, normalised path. Setting it changes the path that the upstream gets."""
-        return str(self._ask("get_path"))
+        return str(self._source.ask("get_path"))
 
     @path.setter
     def path(self, value: str) -> None:
-        self._ask("set_path", value)
+        self._source.ask("set_path", value)
 
     @property
     def query(self) -> str:
         """The raw query string, "" without one."""
-        return str(self._ask("get_query"))
+        return str(self._source.ask("get_query"))
 
     @query.setter
     def query(self, value: str) -> None:
-        self._ask("set_query", value)
+        self._source.ask("set_query", value)
 
     @property
     def remote_addr(self) -> str:
         """The client's address."""
-        return str(self._ask("get_var", "remote_addr"))
+        return str(self._source.ask("get_var", "remote_addr"))
 
     @property
     def body(self) -> bytes | None:
@@ -131,12 +157,12 @@ class Request:
 
         Later phases see what an earlier one has read, and None when nobody did.
         """
-        return self._read_body()
+        return self._source.read_body()
 
     @body.setter
     def body(self, value: bytes | str) -> None:
-        self._read_body()  # what it replaces has to come off the connection first
-        self._ask("set_body", value)
+        self._source.read_body()  # what it replaces has to come off the connection first
+        self._source.ask("set_body", value)
 
 
 class ResponseView:
@@ -144,9 +170,9 @@ class ResponseView:
 
     __slots__ = ("_ask", "headers")
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self.headers = Headers(ask, "response")
+    def __init__(self, source: Source) -> None:
+        self._ask = source.ask
+        self.headers = Headers(source)
 
     @property
     def status(self) -> int:
@@ -194,14 +220,14 @@ class Context:
     def request(self) -> Request:
         """The client's request."""
         if self._request is None:
-            self._request = Request(self._source.ask, self._source.read_body)
+            self._request = Request(self._source)
         return self._request
 
     @property
     def response(self) -> ResponseView:
         """The response to the client."""
         if self._response is None:
-            self._response = ResponseView(self._source.ask)
+            self._response = ResponseView(self._source)
         return self._response
 
     @property

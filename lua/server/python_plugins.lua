@@ -97,15 +97,26 @@ local function asked(phase, ctx)
     return unpack(given, 1, phase.n)
 end
 
--- The phase has come to its end, and has set this: operation, name, value, and so on.
-function entries.python_went(id, operation, ...)
+-- The phase has come to its end, and has set these headers of the request.
+function entries.python_went(id, header, value, ...)
     local run = runs[id] or alive[id]
     if run then
         run.event, run.is_over = "went", true
-        if operation then
-            run.writes = { n = select("#", ...) + 1, operation, ... }
+        run.header, run.value = header, value
+        local more = select("#", ...)
+        if more > 0 then
+            run.more = { n = more, ... }
         end
         return wake(run)
+    end
+end
+
+local function set_headers(ctx, run)
+    local set_header = require("apisix.core.request").set_header
+    set_header(ctx, run.header, run.value)
+    local more = run.more
+    for i = 1, more and more.n or 0, 2 do
+        set_header(ctx, more[i], more[i + 1])
     end
 end
 
@@ -168,13 +179,6 @@ local function give_up(run, name, phase)
     error(message, 0)
 end
 
--- Set what the phase has set meanwhile: {operation, name, value, …}.
-local function apply(ctx, writes)
-    for i = 1, writes.n, 3 do
-        answer(writes[i], ctx, writes[i + 1], writes[i + 2])
-    end
-end
-
 -- Have Python run a phase for the current request; waits. Returns the run, as it came out.
 -- what: the number of the configuration, or of the path that the plugin serves. chunk, last: for body_filter.
 local function run_phase(phase, what, ctx, chunk, last)
@@ -195,8 +199,8 @@ local function run_phase(phase, what, ctx, chunk, last)
     end
     local event = run.event
     if event == "went" then
-        if run.writes then
-            apply(ctx, run.writes)
+        if run.header then
+            set_headers(ctx, run)
         end
     elseif event == "failed" then
         error(run.value, 0)

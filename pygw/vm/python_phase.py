@@ -6,22 +6,22 @@ What a phase has asked once is sent along when it is called again, so that askin
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from pygw.plugin import Plugin
+from pygw.plugin import ANSWERING, Plugin
 
-#: Questions whose answers cost Lua next to nothing, and nobody sees them asked.
-LEARNT = frozenset(("get_request_header", "get_method", "get_path", "get_query"))
+#: Beside headers, questions whose answers cost Lua next to nothing, and nobody sees them asked.
+LEARNT = frozenset(("get_method", "get_path", "get_query"))
 _MOST = 8  # a phase that asks for ever new names must not make each call longer
 
 
 class Phase:
     """One phase of one plugin, by the number that Lua has given it.
 
-    places: question -> the place of its answer among those that come with a call.
+    headers, others: names of headers, and other questions -> the place of the answer among those
+    that come with a call. may_answer: whether it is one of those that come before the upstream.
     """
 
-    __slots__ = ("_learn", "kind", "name", "number", "places", "plugin")
+    __slots__ = ("_learn", "headers", "kind", "may_answer", "name", "number", "others", "plugin")
 
     def __init__(
         self,
@@ -32,15 +32,20 @@ class Phase:
     ) -> None:
         self.number, self.plugin, self.kind = number, plugin, kind
         self.name = plugin.name
-        self.places: dict[tuple[Any, ...], int] = {}
+        self.may_answer = kind in ANSWERING
+        self.headers: dict[str, int] = {}
+        self.others: dict[str, int] = {}
         self._learn = learn
 
     def __str__(self) -> str:
         return f"plugin [{self.name}], phase {self.kind}"
 
-    def learn(self, *question: Any) -> None:
+    def learn(self, operation: str, header: str = "") -> None:
         """Have the answer sent along from now on. With no Lua frame on the stack."""
-        operation, name = question if len(question) == 2 else (*question, "")
-        if len(self.places) < _MOST and self.kind != "body_filter" and isinstance(name, str):
-            self._learn(self.number, operation.encode(), name.encode("utf-8", "surrogateescape"))
-            self.places[question] = len(self.places)
+        place = len(self.headers) + len(self.others)
+        if place < _MOST and self.kind != "body_filter" and isinstance(header, str):
+            self._learn(self.number, operation.encode(), header.encode("utf-8", "surrogateescape"))
+            if operation in LEARNT:
+                self.others[operation] = place
+            else:
+                self.headers[header] = place

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -23,15 +23,16 @@ from gevent.event import AsyncResult
 from pygw.hub.guard import GuardedHub
 from pygw.hub.inline import InlineGreenlet
 from pygw.hub.timers import TimerNode
-from pygw.plugin import ANSWERING, Context, RequestError
+from pygw.plugin import Context, RequestError
 from pygw.vm.luajit import LuaError
 from pygw.vm.python_phase import LEARNT, Phase
 from pygw.vm.python_stream import BodyStream
 
-# What is set with the answer, and where; it cannot be refused there. A name that is not plain may
-# be; these two too.
-_LATER = {"set_request_header": ANSWERING, "set_response_header": (*ANSWERING, "header_filter")}
-_is_plain = re.compile("(?!(?:host|content-length)$)[a-z0-9-]+", re.I).fullmatch
+# A header of the request is set with the end of the phase, unless its name is none of these: only
+# then it may be refused.
+_PLAIN = re.compile("(?!(?:host|content-length)$)[a-z0-9-]+", re.I)
+_names: dict[str, bytes] = {}  # plain ones, as they cross
+_MOST_NAMES = 1000
 # After these what came with the call may not hold any more.
 _CHANGES = frozenset(
     [f"{how}_request_header" for how in ("set", "add", "del")]
@@ -75,8 +76,7 @@ class PythonRequest:
     _answer: AsyncResult | None = None
     _phase: Phase | None = None  # of a run that has not waited
     _given: tuple[str | None, ...] = ()
-    _places: Mapping[tuple[Any, ...], int] = _NONE
-    _writes: list[bytes] | None = None  # operation, name, value; and so on
+    _writes: list[bytes] | None = None  # headers to set: name, value, and so on
 
     def __init__(self, number: int, lua: LuaSide) -> None:
         self._number, self._lua = number, lua
@@ -90,19 +90,18 @@ class PythonRequest:
         return context
 
     def begin(self, run: int, phase: Phase, given: tuple[str | None, ...]) -> None:
-        """A run begins. given: the answers to what `phase.places` says."""
-        self.run, self._phase, self._given, self._places = run, phase, given, phase.places
+        """A run begins. given: the answers to what the phase is known to ask."""
+        self.run, self._phase, self._given = run, phase, given
 
     def settle(self) -> None:
         """From now on others may see the request, or change it. Raises RequestError."""
-        self._phase, self._given, self._places = None, (), _NONE
+        self._phase = None
         if self._writes:
             self._flush()
 
     def finish(self) -> Sequence[bytes]:
-        """A run is over; returns what Lua is to be told: operation, name, value, and so on."""
-        self._phase, self._given, self._places = None, (), _NONE
-        writes = self._writes
+        """A run is over; returns what Lua is to set: name, value, and so on."""
+        self._phase, writes = None, self._writes
         if not writes:
             return ()
         self._writes = None
@@ -125,6 +124,7 @@ class PythonRequest:
     def end(self) -> None:
         """The request is over: whoever waits for its sake need not any more. Does not switch."""
         self.is_over = True
+        self._contexts.clear()  # each holds us: no work for the garbage collector
         for greenlet in self.waiting.values():
             gevent.kill(greenlet)
         for stream in self.streams.values():
@@ -138,42 +138,50 @@ class PythonRequest:
         if phase is None or operation not in LEARNT:
             if operation in _CHANGES:
                 self._given = ()
-            if operation in _LATER and self._set_later(operation, *arguments):
-                return None
-            value = self._ask_raw(operation, *arguments)
-        else:
-            at = self._places.get((operation, *arguments))
-            if at is None or at >= len(self._given):
-                value = self._ask_raw(operation, *arguments)
-                if at is None:
-                    phase.learn(operation, *arguments)
-            else:
-                value = self._given[at]
-        if isinstance(value, str) and not value.isascii():
-            return value.encode("latin-1").decode("utf-8", "surrogateescape")
-        return value
+            return _text(self._ask_raw(operation, *arguments))
+        at = phase.others.get(operation)
+        if at is not None and at < len(self._given):
+            return _text(self._given[at])
+        value = self._ask_raw(operation)
+        if at is None:
+            phase.learn(operation)
+        return _text(value)
 
-    def _set_later(self, operation: str, name: Any, value: Any) -> bool:
+    def get_header(self, name: str) -> str | None:
+        """A field of the request, None without it. Raises RequestError."""
         phase = self._phase
-        if (
-            phase is None
-            or phase.kind not in _LATER[operation]
-            or type(value) is not str
-            or not _is_plain(name)
-        ):
-            return False
-        write = (operation.encode(), name.encode(), value.encode("utf-8", "surrogateescape"))
-        if self._writes is None:
-            self._writes = [*write]
-        else:
-            self._writes += write
-        return True
+        if phase is not None:
+            at = phase.headers.get(name)
+            if at is None:
+                value = self._ask_raw("get_request_header", name)
+                phase.learn("get_request_header", name)
+                return None if value is None else _decoded(value)
+            if at < len(self._given):
+                found = self._given[at]
+                return found if found is None or found.isascii() else _decoded(found)
+        value = self._ask_raw("get_request_header", name)
+        return None if value is None else _decoded(value)
+
+    def set_header(self, name: str, value: str | Sequence[str]) -> None:
+        """Set a field of the request. Raises RequestError."""
+        phase = self._phase
+        if phase is not None and phase.may_answer and type(value) is str:
+            plain = _names.get(name) or _plain(name)
+            if plain:
+                self._given = ()
+                write = plain, value.encode("utf-8", "surrogateescape")
+                if self._writes is None:
+                    self._writes = [*write]
+                else:
+                    self._writes += write
+                return
+        self.ask("set_request_header", name, value)
 
     def _flush(self) -> None:
         writes, self._writes = self._writes, None
         assert writes
-        for at in range(0, len(writes), 3):
-            self._ask_raw(*writes[at : at + 3])
+        for at in range(0, len(writes), 2):
+            self._ask_raw("set_request_header", writes[at], writes[at + 1])
 
     def _ask_raw(self, operation: str | bytes, *arguments: Any) -> Any:
         if self._writes:
@@ -210,3 +218,22 @@ class PythonRequest:
                 if self.rearm is not None:
                     self.rearm()
         return None if body is None else body.encode("latin-1")
+
+
+def _plain(name: str) -> bytes | None:
+    """The name as it crosses, None unless it is plain."""
+    if not _PLAIN.fullmatch(name):
+        return None
+    encoded = name.encode()
+    if len(_names) < _MOST_NAMES:
+        _names[name] = encoded
+    return encoded
+
+
+def _text(value: Any) -> Any:
+    """What Lua says, its text as UTF-8."""
+    return _decoded(value) if isinstance(value, str) else value
+
+
+def _decoded(text: str) -> str:
+    return text if text.isascii() else text.encode("latin-1").decode("utf-8", "surrogateescape")
