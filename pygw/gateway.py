@@ -22,8 +22,8 @@ from pygw.hookphases import HookPhases
 from pygw.hub.clock import Clock
 from pygw.pluginmanager import (
     ExtensionError,
+    Extensions,
     broken_of,
-    discover,
     start_hooks,
     start_plugin,
 )
@@ -64,7 +64,7 @@ class Gateway:
         careful: bool = False,
     ) -> None:
         self.id = worker_id
-        found = discover(settings)
+        found = Extensions(settings)
         self.hooks = found.manager
         for each in hooks:
             self.hooks.register(each)

@@ -7,7 +7,7 @@ Whatever is wrong with one is said here, before anything is served. Must never k
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -28,44 +28,11 @@ from pygw.vm.python_describe import Broken
 _HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("pygw_"))
 
 
-def load_extensions(
-    names: Iterable[str], base: Path, faults: list[str] | None = None
-) -> pluggy.PluginManager:
-    """Import and register the modules named: dotted names, or paths of files relative to `base`.
-
-    A module that cannot be imported goes to `faults`; without that list, and for whatever else is
-    wrong, it raises ExtensionError.
-    """
-    manager = pluggy.PluginManager("pygw")
-    manager.add_hookspecs(hookspecs)
-    for name in names:
-        try:
-            module = import_named(name, base)
-        except ExtensionError as error:
-            _tell(faults, str(error), error)
-            continue
-        _register(manager, module, name, f"pygw.python_plugins: {name}")
-    return manager
-
-
-def _register(manager: pluggy.PluginManager, module: Any, name: str, title: str) -> None:
-    for fault in _hook_faults(module):
-        raise ExtensionError(f"{title}: {fault}")
-    try:
-        manager.register(module, name)
-    except pluggy.PluginValidationError as error:
-        raise ExtensionError(f"{title}: {'; '.join(str(error).splitlines())}") from None
-    except ValueError:
-        raise ExtensionError(f"{title} stands there twice") from None
-    if not (manager.get_hookcallers(module) or _classes(module)):
-        raise ExtensionError(f"{title} has neither a plugin nor a hook")
-
-
 class Extensions:
     """What a configuration names and the installed distributions offer, as far as it can be used.
 
-    config: what hooks see of config.yaml. faults: what cannot, one line
-    each. broken: plugins that have a name and are stood in for.
+    config: what hooks see of config.yaml. faults: what cannot be used, one line each. broken:
+    plugins that have a name and are stood in for. Raises ExtensionError for hooks that are none.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -73,11 +40,13 @@ class Extensions:
         self.faults: list[str] = []
         self.broken: list[Broken] = []
         self._classes: list[Any] = []
-        modules = [name for name in settings.python_plugins if ":" not in name]
-        self.manager = load_extensions(modules, settings.base, self.faults)
+        self.manager = pluggy.PluginManager("pygw")
+        self.manager.add_hookspecs(hookspecs)
         for name in settings.python_plugins:
             if ":" in name:
                 self._add_class(name)
+            else:
+                self._add_module(name)
         if settings.entry_points:
             for entry in entry_points(group="pygw"):
                 self._add_entry_point(entry)
@@ -92,7 +61,7 @@ class Extensions:
 
     def find_plugins(self) -> dict[str, Plugin]:
         """Make an object of every plugin class that can be used; others go to `faults`."""
-        plugins = find_plugins(self.manager, self.faults, self.broken, self._classes)
+        plugins = self._made()
         attributes = self._settings.merged.get("plugin_attr") or {}
         for name, plugin in list(plugins.items()):
             file = self._lua_file(name)
@@ -111,11 +80,45 @@ class Extensions:
                 del plugins[name]
         return plugins
 
+    def _made(self) -> dict[str, Plugin]:
+        plugins: dict[str, Plugin] = {}
+        for cls in dict.fromkeys(self._found()):
+            try:
+                check_plugin(cls)
+                _check_name(cls, plugins)
+                plugins[cls.name] = _make(cls)
+            except (PluginError, ExtensionError) as error:
+                self.faults.append(str(error))
+                name = getattr(cls, "name", None)
+                if isinstance(name, str) and name not in plugins:
+                    self.broken.append(broken_of(cls, str(error)))
+        return plugins
+
+    def _found(self) -> list[Any]:
+        """Whatever was given for a plugin class."""
+        found: list[Any] = []
+        for _, module in self.manager.list_name_plugin():
+            found += _classes(module)
+        try:
+            for classes in self.manager.hook.pygw_plugins():
+                found += classes
+        except Exception as error:
+            self.faults.append(f"a pygw_plugins hook failed: {describe_error(error)}")
+        return found + self._classes
+
     def _lua_file(self, name: str) -> Path | None:
         settings = self._settings
         if name not in settings.plugins:
             return None
         return find_lua_plugin(name, settings.lua_paths, settings.plugin_dirs)
+
+    def _add_module(self, name: str) -> None:
+        try:
+            module = import_named(name, self._settings.base)
+        except ExtensionError as error:
+            self.faults.append(str(error))
+        else:
+            _register(self.manager, module, name, f"pygw.python_plugins: {name}")
 
     def _add_class(self, name: str) -> None:
         module, _, attribute = name.partition(":")
@@ -139,46 +142,25 @@ class Extensions:
             _register(self.manager, found, f"{entry.name} ({entry.value})", title)
 
 
-def discover(settings: Settings) -> Extensions:
-    """Import all extensions. Raises ExtensionError for hooks that are none."""
-    return Extensions(settings)
-
-
-def find_plugins(
-    manager: pluggy.PluginManager,
-    faults: list[str] | None = None,
-    broken: list[Broken] | None = None,
-    more: Iterable[Any] = (),
-) -> dict[str, Plugin]:
-    """Make an object of every plugin class: those in the modules, of `pygw_plugins`, and `more`.
-
-    What is wrong goes to `faults`, and to `broken` what has a name; without a list it raises
-    ExtensionError.
-    """
-    classes: list[Any] = []
-    for _, module in manager.list_name_plugin():
-        classes += _classes(module)
+def _register(manager: pluggy.PluginManager, module: Any, name: str, title: str) -> None:
+    for fault in _hook_faults(module):
+        raise ExtensionError(f"{title}: {fault}")
     try:
-        for found in manager.hook.pygw_plugins():
-            classes += found
-    except Exception as error:
-        _tell(faults, f"a pygw_plugins hook failed: {describe_error(error)}", error)
-    plugins: dict[str, Plugin] = {}
-    for cls in dict.fromkeys([*classes, *more]):
-        try:
-            check_plugin(cls)
-            if cls.name in plugins:
-                first = where(type(plugins[cls.name]))
-                raise PluginError(
-                    f'two Python plugins have the name "{cls.name}": {first} and {where(cls)}'
-                )
-            plugins[cls.name] = _make(cls)
-        except (PluginError, ExtensionError) as error:
-            _tell(faults, str(error), error)
-            name = getattr(cls, "name", None)
-            if broken is not None and isinstance(name, str) and name not in plugins:
-                broken.append(broken_of(cls, str(error)))
-    return plugins
+        manager.register(module, name)
+    except pluggy.PluginValidationError as error:
+        raise ExtensionError(f"{title}: {'; '.join(str(error).splitlines())}") from None
+    except ValueError:
+        raise ExtensionError(f"{title} stands there twice") from None
+    if not (manager.get_hookcallers(module) or _classes(module)):
+        raise ExtensionError(f"{title} has neither a plugin nor a hook")
+
+
+def _check_name(cls: type[Plugin], plugins: Mapping[str, Plugin]) -> None:
+    if cls.name in plugins:
+        first = where(type(plugins[cls.name]))
+        raise PluginError(
+            f'two Python plugins have the name "{cls.name}": {first} and {where(cls)}'
+        )
 
 
 def broken_of(plugin: Any, fault: str) -> Broken:
@@ -228,12 +210,6 @@ def _check_route(route: Any) -> None:
         raise ValueError(f'{route!r}: methods are a list, such as ["GET"], and uri begins with /')
     if is_async(route.handler):
         raise TypeError(f"the handler of {route.uri} is `async def`: write `def`")
-
-
-def _tell(faults: list[str] | None, message: str, error: Exception) -> None:
-    if faults is None:
-        raise ExtensionError(message) from error
-    faults.append(message)
 
 
 def start_hooks(manager: pluggy.PluginManager, worker_id: int, config: hookspecs.Config) -> None:

@@ -44,11 +44,11 @@ def serve(child: Child) -> None:
     from pygw.config.choose import open_store
     from pygw.config.plugin_files import PluginFiles
     from pygw.hookcalls import HookCalls
-    from pygw.pluginmanager import discover
+    from pygw.pluginmanager import Extensions
     from pygw.vm.checker import Checker
 
     settings = child.settings
-    extensions = discover(settings)
+    extensions = Extensions(settings)
     hook_calls = HookCalls(extensions.manager)
     if hook_calls.wants_log:
         child.log.tap = hook_calls.on_record

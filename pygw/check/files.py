@@ -9,7 +9,7 @@ from pygw.check.configuration import FileReport, check_file
 from pygw.check.judge import Judge, as_file
 from pygw.config.settings import Settings
 from pygw.plugin import Plugin
-from pygw.pluginmanager import ExtensionError, discover
+from pygw.pluginmanager import ExtensionError, Extensions
 
 _ENDINGS = (".yaml", ".yml", ".json")
 
@@ -21,7 +21,7 @@ def is_configuration(argument: str) -> bool:
 
 def check_files(files: Iterable[str], settings: Settings) -> list[FileReport]:
     """Check configurations. Raises ExtensionError, StartError."""
-    extensions = discover(settings)
+    extensions = Extensions(settings)
     plugins = extensions.find_plugins()
     for fault in extensions.faults:
         raise ExtensionError(fault)

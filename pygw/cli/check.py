@@ -18,7 +18,7 @@ from pygw.config.settings import Settings
 from pygw.config.store import StoreError
 from pygw.paths import find_lua_plugin
 from pygw.plugin import Plugin
-from pygw.pluginmanager import ExtensionError, discover
+from pygw.pluginmanager import ExtensionError, Extensions
 from pygw.vm.runtime import create_runtime
 from pygw.vm.worker import StartError
 
@@ -33,7 +33,7 @@ def problems(
     found = list(_missing(settings))
     python_plugins: dict[str, Plugin] = {}
     try:
-        extensions = discover(settings)
+        extensions = Extensions(settings)
         python_plugins = extensions.find_plugins()
         found += [f"{settings.source}: {e}" for e in extensions.faults]
     except ExtensionError as error:

@@ -40,7 +40,7 @@ class Commands(click.Group):
         return found
 
     def _find(self, args: list[str]) -> dict[str, click.Command]:
-        from pygw.pluginmanager import ExtensionError, discover
+        from pygw.pluginmanager import ExtensionError, Extensions
 
         found: dict[str, click.Command] = {}
         try:
@@ -49,7 +49,7 @@ class Commands(click.Group):
             except ConfigError as error:
                 _warn(str(error))
                 settings = load()
-            hook = discover(settings).manager.hook
+            hook = Extensions(settings).manager.hook
             for commands in hook.pygw_cli_commands():
                 for command in commands:
                     _add(found, command, self.commands)

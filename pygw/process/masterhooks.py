@@ -13,7 +13,7 @@ from typing import Any
 from pygw.config.model import Settings
 from pygw.config.yamlfile import ConfigError
 from pygw.hookspecs import ChildProcess, LogRecord
-from pygw.pluginmanager import ExtensionError, Extensions, discover
+from pygw.pluginmanager import ExtensionError, Extensions
 from pygw.process.child import Child
 from pygw.process.errorlog import ErrorLog
 
@@ -86,7 +86,7 @@ class MasterHooks:
 
 def _discovered(settings: Settings) -> Extensions:
     try:
-        return discover(settings)
+        return Extensions(settings)
     except ExtensionError as error:
         raise ConfigError(str(error)) from None
 

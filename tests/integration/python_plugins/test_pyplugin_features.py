@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pygw.pluginmanager import discover
+from pygw.pluginmanager import Extensions
 from pygw.vm.checker import Checker
 
 AUTH = """
@@ -245,7 +245,7 @@ def test_the_admin_api_knows_types_and_refuses_what_cannot_be_used(settings: Any
         name, priority, schema = "t-broken", 51, {"type": "object"}
         async def access(self, conf, ctx): pass
     """
-    extensions = discover(settings(source))
+    extensions = Extensions(settings(source))
     plugins = extensions.find_plugins()
     checker = Checker(settings(source), plugins, extensions.broken)
     try:
