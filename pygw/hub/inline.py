@@ -1,9 +1,9 @@
-"""Owns running functions at once, in a greenlet of their own, from callbacks of the hub.
+"""Owns running jobs at once, in a greenlet of their own, from callbacks of the hub.
 
-Most functions come back without having waited. They all run in one greenlet, kept for that: making
+Most jobs come back without having waited. They all run in one greenlet, kept for that: making
 one costs 15 µs since Python 3.11 (a new Python stack each time), switching to one 0.5 µs. The first
-wait of a function that does wait brings control back to whoever ran it; from there on its greenlet
-is gevent's, as if it had been spawned, ends with the function, and the next one gets another.
+wait of a job that does wait brings control back to whoever ran it; from there on its greenlet is
+gevent's, as if it had been spawned, ends with the job, and the next one gets another.
 
 Must never run with a Lua frame on the caller's stack: callbacks of the hub have none.
 """
@@ -11,43 +11,46 @@ Must never run with a Lua frame on the caller's stack: callbacks of the hub have
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol
 
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
 from pygw.hub.guard import GuardedHub, install
 
-T = TypeVar("T")
 Post = Callable[[Callable[[], None]], None]
 
 
+class Job(Protocol):
+    """What is run. All three with no Lua frame on the stack."""
+
+    def execute(self) -> None:
+        """In the greenlet; must not raise."""
+
+    def settle(self) -> None:
+        """In the greenlet, before the first wait, which does not take place if it raises."""
+
+    def done(self) -> None:
+        """After `execute`, in a callback of the hub."""
+
+
 class Inline:
-    """Runs functions for one hub, whose `post` it is given, in this thread, until it is closed."""
+    """Runs jobs for one hub, whose `post` it is given, in this thread, until it is closed."""
 
     def __init__(self, post: Post) -> None:
         self._post, self._hub = post, install()
         self._idle: InlineGreenlet | None = None
 
-    def run(
-        self,
-        function: Callable[[], T],
-        done: Callable[[T], None],
-        leaving: Callable[[], None] | None = None,
-    ) -> InlineGreenlet | None:
-        """Run `function()`, which must not raise, then `done(result)` in a callback of the hub.
-
-        leaving: called before the first wait, which does not take place if it raises. Returns the
-        greenlet if it waits now, None if all is done.
-        """
+    def run(self, job: Job) -> InlineGreenlet | None:
+        """Run a job. Returns the greenlet if it waits now, None if all is done."""
         hub = self._hub
         inline = self._idle or InlineGreenlet(hub, self._post)
         self._idle = None
-        before, hub.switch_forbidden = hub.switch_forbidden, False
+        before = hub.switch_forbidden
+        hub.switch_forbidden = False
         hub.inline = inline
         inline.parent = getcurrent()
-        inline.gr_context = None  # context variables of the function before
-        inline.function, inline.done, inline.leaving = function, done, leaving
+        inline.gr_context = None  # context variables of the job before
+        inline.job = job
         try:
             inline.switch()
             waits = hub.inline is not inline
@@ -57,8 +60,7 @@ class Inline:
         if waits:
             return inline
         self._idle = inline
-        result, inline.result = inline.result, None
-        done(result)
+        job.done()
         return None
 
     def close(self) -> None:
@@ -70,9 +72,9 @@ class Inline:
 
 
 class InlineGreenlet(greenlet):  # type: ignore[misc]
-    """Runs inside its parent's turn, function after function, until one waits.
+    """Runs inside its parent's turn, job after job, until one waits.
 
-    What comes and goes does so by attributes: a greenlet's frames hold what they were called with.
+    They come by an attribute: a greenlet's frames hold what they were called with.
     """
 
     parent: Any
@@ -80,26 +82,22 @@ class InlineGreenlet(greenlet):  # type: ignore[misc]
     def __init__(self, hub: GuardedHub, post: Post) -> None:
         super().__init__(self._work)
         self._hub, self._post = hub, post
-        self.function: Callable[[], Any] | None = None
-        self.done: Callable[[Any], None] | None = None
-        self.leaving: Callable[[], None] | None = None
-        self.result: Any = None
+        self.job: Job | None = None
 
     def leave(self) -> Any:
         """Go back to the parent, to wait; returns what gevent's loop wakes this greenlet with."""
-        if self.leaving is not None:
-            self.leaving()
+        assert self.job
+        self.job.settle()
         self._hub.inline = None
         caller, self.parent = self.parent, self._hub  # it ends into gevent's loop
         return caller.switch()
 
     def _work(self) -> None:
         hub = self._hub
-        while self.function is not None:
-            self.result = self.function()
+        while self.job is not None:
+            self.job.execute()
             if hub.inline is not self:  # it has waited: this is no callback of the hub
-                assert self.done
-                self._post(partial(self.done, self.result))
+                self._post(self.job.done)
                 return
-            self.function = self.done = self.leaving = None
+            self.job = None
             self.parent.switch()

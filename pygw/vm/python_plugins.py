@@ -39,7 +39,7 @@ class PythonPlugins:
         self._hooks = {hooks.name: hooks} if hooks else {}
         self._broken: list[Broken] = []
         self._routes: dict[str, Routes] = {}
-        self._confs: OrderedDict[int, Any] = OrderedDict()
+        self.confs: OrderedDict[int, Any] = OrderedDict()
         self.phases: dict[int, Phase] = {}
         self._requests: dict[int, PythonRequest] = {}
         self.calls: dict[str, Callable[..., Any]] = {
@@ -135,7 +135,7 @@ class PythonPlugins:
 
     def conf(self, conf_id: int, plugin: Plugin) -> Any:
         """The configuration that Lua knows by that number, as the plugin gets it."""
-        conf = self._confs.get(conf_id)
+        conf = self.confs.get(conf_id)
         if conf is None:
             with no_switch():
                 text = self.lua.conf(conf_id)
@@ -144,7 +144,7 @@ class PythonPlugins:
                 conf = convert(plugin.schema, values)
             else:
                 conf = Conf(values, partial(self.services.metadata, plugin))
-            self._confs[conf_id] = conf
-            if len(self._confs) > _CONFS:
-                self._confs.popitem(last=False)
+            self.confs[conf_id] = conf
+            if len(self.confs) > _CONFS:
+                self.confs.popitem(last=False)
         return conf

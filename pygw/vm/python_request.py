@@ -63,7 +63,9 @@ class PythonRequest:
 
     run: the number of the phase's run that is under way. waiting: the greenlets of runs that wait.
     deadlines: what ends them. reading: whether a run waits for the client to send the body, which
-    is no fault of the plugin's. streams: body filters that are generators.
+    is no fault of the plugin's. streams: body filters that are generators. contexts: by plugin, the
+    same in all its phases. phase: of a run that has not waited, None without; given: the answers
+    that came with its call; writes: headers to set at its end (name, value, and so on).
     """
 
     is_over = reading = False
@@ -74,38 +76,19 @@ class PythonRequest:
     streams: dict[tuple[str, int], BodyStream] = _NONE
     _body: AsyncResult | None = None
     _answer: AsyncResult | None = None
-    _phase: Phase | None = None  # of a run that has not waited
-    _given: tuple[str | None, ...] = ()
-    _writes: list[bytes] | None = None  # headers to set: name, value, and so on
+    phase: Phase | None = None
+    given: tuple[str | None, ...] = ()
+    writes: list[bytes] | None = None
 
     def __init__(self, number: int, lua: LuaSide) -> None:
         self._number, self._lua = number, lua
-        self._contexts: dict[str, Context] = {}
-
-    def context(self, plugin: str) -> Context:
-        """The context of one plugin, the same in all its phases."""
-        context = self._contexts.get(plugin)
-        if context is None:
-            context = self._contexts[plugin] = Context(self)
-        return context
-
-    def begin(self, run: int, phase: Phase, given: tuple[str | None, ...]) -> None:
-        """A run begins. given: the answers to what the phase is known to ask."""
-        self.run, self._phase, self._given = run, phase, given
+        self.contexts: dict[str, Context] = {}
 
     def settle(self) -> None:
         """From now on others may see the request, or change it. Raises RequestError."""
-        self._phase = None
-        if self._writes:
+        self.phase = None
+        if self.writes:
             self._flush()
-
-    def finish(self) -> Sequence[bytes]:
-        """A run is over; returns what Lua is to set: name, value, and so on."""
-        self._phase, writes = None, self._writes
-        if not writes:
-            return ()
-        self._writes = None
-        return writes
 
     def take_body(self, body: str | None) -> None:
         """Give the body to who waits for it."""
@@ -124,7 +107,7 @@ class PythonRequest:
     def end(self) -> None:
         """The request is over: whoever waits for its sake need not any more. Does not switch."""
         self.is_over = True
-        self._contexts.clear()  # each holds us: no work for the garbage collector
+        self.contexts.clear()  # each holds us: no work for the garbage collector
         for greenlet in self.waiting.values():
             gevent.kill(greenlet)
         for stream in self.streams.values():
@@ -134,14 +117,14 @@ class PythonRequest:
 
     def ask(self, operation: str, *arguments: Any) -> Any:
         """What the request answers at once. Raises RequestError."""
-        phase = self._phase
+        phase = self.phase
         if phase is None or operation not in LEARNT:
             if operation in _CHANGES:
-                self._given = ()
+                self.given = ()
             return _text(self._ask_raw(operation, *arguments))
         at = phase.others.get(operation)
-        if at is not None and at < len(self._given):
-            return _text(self._given[at])
+        if at is not None and at < len(self.given):
+            return _text(self.given[at])
         value = self._ask_raw(operation)
         if at is None:
             phase.learn(operation)
@@ -149,42 +132,42 @@ class PythonRequest:
 
     def get_header(self, name: str) -> str | None:
         """A field of the request, None without it. Raises RequestError."""
-        phase = self._phase
+        phase = self.phase
         if phase is not None:
             at = phase.headers.get(name)
             if at is None:
                 value = self._ask_raw("get_request_header", name)
                 phase.learn("get_request_header", name)
                 return None if value is None else _decoded(value)
-            if at < len(self._given):
-                found = self._given[at]
+            if at < len(self.given):
+                found = self.given[at]
                 return found if found is None or found.isascii() else _decoded(found)
         value = self._ask_raw("get_request_header", name)
         return None if value is None else _decoded(value)
 
     def set_header(self, name: str, value: str | Sequence[str]) -> None:
         """Set a field of the request. Raises RequestError."""
-        phase = self._phase
+        phase = self.phase
         if phase is not None and phase.may_answer and type(value) is str:
             plain = _names.get(name) or _plain(name)
             if plain:
-                self._given = ()
+                self.given = ()
                 write = plain, value.encode("utf-8", "surrogateescape")
-                if self._writes is None:
-                    self._writes = [*write]
+                if self.writes is None:
+                    self.writes = [*write]
                 else:
-                    self._writes += write
+                    self.writes += write
                 return
         self.ask("set_request_header", name, value)
 
     def _flush(self) -> None:
-        writes, self._writes = self._writes, None
+        writes, self.writes = self.writes, None
         assert writes
         for at in range(0, len(writes), 2):
             self._ask_raw("set_request_header", writes[at], writes[at + 1])
 
     def _ask_raw(self, operation: str | bytes, *arguments: Any) -> Any:
-        if self._writes:
+        if self.writes:
             self._flush()
         lua, hub = self._lua, self._lua.hub
         before, hub.switch_forbidden = hub.switch_forbidden, True

@@ -34,8 +34,9 @@ class Run:
     the phase is known to ask.
     """
 
-    __slots__ = ("_call", "_phase", "_plugins", "_request")
+    __slots__ = ("_call", "_outcome", "_phase", "_plugins", "_request")
     _phase: Phase
+    _outcome: Outcome
 
     def __init__(
         self, plugins: PythonPlugins, request: PythonRequest, call: tuple[Any, ...]
@@ -51,8 +52,8 @@ class Run:
         if phase is None:
             phase = plugins.find_phase(call[1])
         self._phase = phase
-        request.begin(call[0], phase, call[3:])
-        waiting = plugins.inline.run(self._execute, self._done, request.settle)
+        request.run, request.phase, request.given = call[0], phase, call[3:]
+        waiting = plugins.inline.run(self)
         if waiting is not None:
             request.waiting = {**request.waiting, call[0]: waiting}
             if phase.plugin.timeout is not None:
@@ -60,24 +61,40 @@ class Run:
                 if not request.reading:
                     self._arm()
 
-    def _execute(self) -> Outcome:
+    def execute(self) -> None:
         """Run the plugin's function; in a greenlet of its own."""
         pygw_culprit = phase = self._phase  # noqa: F841 - the watchdog finds it
         try:
             place.set(self)
-            plugin, kind, what = phase.plugin, phase.kind, self._call[2]
-            context = self._request.context(phase.name)
+            name, kind, plugins, request = phase.name, phase.kind, self._plugins, self._request
+            context = request.contexts.get(name)
+            if context is None:
+                context = request.contexts[name] = Context(request)
             try:
-                if kind in SERVING:
-                    return served(self._plugins.handler(phase, int(what))(context))
-                conf = self._plugins.conf(what, plugin)
-                if kind == "body_filter":
-                    return filtered(self._filter(plugin, conf, context))
-                return judged(kind, getattr(plugin, kind)(conf, context))
+                if phase.is_plain:
+                    what = self._call[2]
+                    conf = plugins.confs.get(what)
+                    if conf is None:
+                        conf = plugins.conf(what, phase.plugin)
+                    result = getattr(phase.plugin, kind)(conf, context)
+                    self._outcome = WENT if result is None else judged(kind, result)
+                else:
+                    self._outcome = self._execute_other(phase, context)
             except Response as response:
-                return judged(kind, response)
+                self._outcome = judged(kind, response)
         except BaseException as error:  # gevent.Timeout, SystemExit, …: no plugin ends a worker
-            return failed(error, _OURS)
+            self._outcome = failed(error, _OURS)
+
+    def settle(self) -> None:
+        """It is about to wait."""
+        self._request.settle()
+
+    def _execute_other(self, phase: Phase, context: Context) -> Outcome:
+        what = self._call[2]
+        if phase.kind in SERVING:
+            return served(self._plugins.handler(phase, int(what))(context))
+        conf = self._plugins.conf(what, phase.plugin)
+        return filtered(self._filter(phase.plugin, conf, context))
 
     def _filter(self, plugin: Plugin, conf: Any, context: Context) -> Any:
         chunk, last = self._call[3].encode("latin-1"), self._call[4]
@@ -90,14 +107,21 @@ class Run:
             streams = self._request.streams = {**streams, key: stream}
         return streams[key].feed(chunk, last)
 
-    def _done(self, outcome: Outcome) -> None:
+    def done(self) -> None:
+        """Tell Lua how it came out."""
         request, number, lua = self._request, self._call[0], self._plugins.lua
         if request.waiting:
             request.waiting.pop(number, None)
-        if number in request.deadlines:
-            self._plugins.hub.cancel(request.deadlines.pop(number))
+            if number in request.deadlines:
+                self._plugins.hub.cancel(request.deadlines.pop(number))
+        outcome = self._outcome
         if outcome is WENT:
-            lua.went(number, *request.finish())
+            request.phase = None
+            if request.writes:
+                writes, request.writes = request.writes, None
+                lua.went(number, *writes)
+            else:
+                lua.went(number)
             return
         try:
             request.settle()

@@ -17,6 +17,23 @@ from pygw.hub import BlockedInLuaError, Clock, EpollHub, Inline, InlineGreenlet,
 PATIENCE = 20.0
 
 
+class Job:
+    """`function()`, then `done` of what it returns."""
+
+    def __init__(self, function: Callable[[], Any], done: Callable[[Any], Any]) -> None:
+        self._function, self._done = function, done
+        self.settled = 0
+
+    def execute(self) -> None:
+        self._result = self._function()
+
+    def settle(self) -> None:
+        self.settled += 1
+
+    def done(self) -> None:
+        self._done(self._result)
+
+
 class Bench:
     """A hub with an Inline; `call(function)` runs it from a callback, and waits for that."""
 
@@ -28,7 +45,7 @@ class Bench:
 
     def call(self, function: Callable[[], Any]) -> InlineGreenlet | None:
         found: list[InlineGreenlet | None] = []
-        self.hub.post(lambda: found.append(self.inline.run(function, self.results.append)))
+        self.hub.post(lambda: found.append(self.inline.run(Job(function, self.results.append))))
         self.until(lambda: found)
         return found[0]
 
@@ -53,7 +70,7 @@ def test_one_that_does_not_wait_is_done_at_once(bench: Bench) -> None:
     order: list[str] = []
     bench.hub.post(
         lambda: (
-            bench.inline.run(lambda: order.append("function"), lambda _: order.append("done")),
+            bench.inline.run(Job(lambda: order.append("function"), lambda _: order.append("done"))),
             order.append("callback"),
         )
     )
@@ -95,7 +112,7 @@ def test_done_is_always_called_in_a_callback_of_the_hub(bench: Bench) -> None:
         where.append((getcurrent(), install().switch_forbidden))
 
     for function in (int, lambda: gevent.sleep(0)):
-        bench.hub.post(lambda function=function: bench.inline.run(function, done))
+        bench.hub.post(lambda function=function: bench.inline.run(Job(function, done)))
     bench.until(lambda: len(where) == 2)
     assert where == [(bench.hub.greenlet, True)] * 2
 
@@ -104,7 +121,7 @@ def test_callbacks_stay_guarded_after_it(bench: Bench) -> None:
     raised: list[type[BaseException]] = []
 
     def callback(function: Callable[[], Any]) -> None:
-        bench.inline.run(function, lambda _: None)
+        bench.inline.run(Job(function, lambda _: None))
         try:
             gevent.sleep(0)
         except BlockedInLuaError as error:
@@ -161,7 +178,7 @@ def test_context_variables_are_of_one_run(bench: Bench) -> None:
 def test_one_that_raises_in_spite_of_its_contract_spoils_only_its_callback(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench.hub.post(lambda: bench.inline.run(lambda: 1 / 0, bench.results.append))
+    bench.hub.post(lambda: bench.inline.run(Job(lambda: 1 / 0, bench.results.append)))
     bench.until(lambda: "ZeroDivisionError" in caplog.text)
     assert bench.call(lambda: "next") is None
     assert bench.results == ["next"]
@@ -176,7 +193,7 @@ def test_nothing_of_a_run_is_held_by_the_greenlet_that_is_kept(bench: Bench) -> 
         return sum(isinstance(each, Big) for each in gc.get_objects())
 
     big = Big()
-    bench.hub.post(lambda big=big: bench.inline.run(lambda: big and None, lambda _: None))
+    bench.hub.post(lambda big=big: bench.inline.run(Job(lambda: big and None, lambda _: None)))
     bench.hub.settle()
     assert alive() == 1
     del big
