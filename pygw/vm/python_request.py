@@ -108,10 +108,12 @@ class PythonRequest:
         """The request is over: whoever waits for its sake need not any more. Does not switch."""
         self.is_over = True
         self.contexts.clear()  # each holds us: no work for the garbage collector
-        for greenlet in self.waiting.values():
-            gevent.kill(greenlet)
-        for stream in self.streams.values():
-            stream.end()
+        if self.waiting:
+            for greenlet in self.waiting.values():
+                gevent.kill(greenlet)
+        if self.streams:
+            for stream in self.streams.values():
+                stream.end()
         if self._body is not None and not self._body.ready():
             self._body.set_exception(RequestError("the request ended before its body had come"))
 
