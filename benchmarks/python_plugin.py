@@ -1,16 +1,16 @@
 """Measure what a phase of a Python plugin costs, beside Lua's and a runner in another process.
 
-    python benchmarks/python_plugin.py [--rounds 20] [--requests 2000] [--seconds 4]
+    python benchmarks/python_plugin.py [--rounds 40] [--requests 1000] [--seconds 4]
                                        [--apisix DIR --lua-tree DIR]
 
 One gateway with one worker answers requests by itself. The CPU time of a route with a plugin (user
 and system, of the worker, and of the runner where there is one), minus that of the route without,
-is what the plugin costs; both are measured in turn, and the medians of the differences count.
-Then 100 connections load routes whose plugin waits for 10 ms. The runner is APISIX's way of plugins
-in other languages (ext-plugin): python_phases/runner.py is its stand-in, which is cheaper than a
-real one, as is bench-runner.lua, the gateway's side. --apisix, --lua-tree: a checkout of APISIX and
-a LuaRocks tree of its libraries, for its own side of the same protocol beside ours. The tables are
-kept in benchmarks/python_plugin.md.
+is what the plugin costs. All are measured in turn, often and shortly, and the least of each counts:
+what else the machine does only adds. Then 100 connections load routes whose plugin waits for 10 ms.
+The runner is APISIX's way of plugins in other languages (ext-plugin); python_phases/runner.py says
+what stands in for it, bench-runner.lua is the gateway's side. --apisix, --lua-tree: a checkout of
+APISIX and a LuaRocks tree of its libraries, for its own side of the protocol beside ours. The
+tables are kept in benchmarks/python_plugin.md.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -37,10 +38,11 @@ OURS = "py-header"
 COSTS = {
     "lua-header": ("lua-header: {}", "Lua: reads one header and sets one"),
     OURS: ("py-header: {}", "Python: the same"),
-    "runner": ('bench-runner: {{path: "{socket}"}}', "a runner: the same"),
+    "struct": ('bench-runner: {{path: "{struct}"}}', "a runner as cheap as can be: the same"),
+    "package": ('bench-runner: {{path: "{package}"}}', "a runner with flatbuffers: the same"),
     ORIGINAL: (
         f'{ORIGINAL}: {{{{conf: [{{{{name: a, value: ""}}}}]}}}}',
-        "a runner, APISIX's side",
+        "a runner with flatbuffers, APISIX's side: the same",
     ),
     "py-empty": ("py-empty: {}", "Python: nothing"),
     "py-four": ("py-four: {}", "Python: nothing, in four phases"),
@@ -51,9 +53,15 @@ COSTS = {
 WAITS = {
     "lua-block": ("lua-block: {}", "Lua: ngx.sleep"),
     "py-block": ("py-block: {}", "Python: gevent.sleep"),
-    "runner-block": ('bench-runner: {{path: "{socket}", block: true}}', "a runner that waits"),
+    "struct-block": ('bench-runner: {{path: "{struct}", block: true}}', "a runner that waits"),
 }
-BY_RUNNER = ("runner", ORIGINAL, "runner-block")
+# route -> its runner
+BY_RUNNER = {
+    "struct": "struct",
+    "package": "package",
+    ORIGINAL: "package",
+    "struct-block": "struct",
+}
 
 
 def main() -> int:
@@ -65,7 +73,8 @@ def main() -> int:
     original = Original(options.apisix, options.lua_tree) if options.apisix else None
     routes = {"none": ""}
     for name, (plugins, _) in {**COSTS, **WAITS}.items():
-        if name != ORIGINAL or original:
+        wanted = {ORIGINAL: original, "package": find_spec("flatbuffers")}
+        if wanted.get(name, True):
             routes[name] = plugins if "{{" in plugins else plugins.replace("{}", "{{}}")
     with (
         tempfile.TemporaryDirectory(prefix="pygw-bench-") as directory,
@@ -82,34 +91,36 @@ def main() -> int:
 def _costs(served: Served, names: list[str], options: argparse.Namespace) -> str:
     for name in ["none", *names]:
         load.cost(served.port, [served.worker], name, 2 * options.requests)  # the JIT's traces
-    found: dict[str, list[float]] = {name: [] for name in names}
-    bare = []
+    found: dict[str, list[float]] = {name: [] for name in ["none", *names]}
     for _ in range(options.rounds):
-        for name in names:
-            bare.append(load.cost(served.port, [served.worker], "none", options.requests))
-            pids = [served.worker, served.runner] if name in BY_RUNNER else [served.worker]
-            spent = load.cost(served.port, pids, name, options.requests)
-            found[name].append(spent - bare[-1])
-    ours = statistics.median(found[OURS])
+        for name, samples in found.items():
+            samples.append(load.cost(served.port, _pids(served, name), name, options.requests))
+    bare = found.pop("none")
+    least = {name: min(samples) - min(bare) for name, samples in found.items()}
     rows = [
-        f"A request without a plugin: {statistics.median(bare):.1f} µs of CPU. With one, more:\n",
-        f"| plugin | µs, median | quartiles | of {OURS} |",
+        f"A request without a plugin: {min(bare):.1f} µs of CPU ({statistics.median(bare):.1f} in"
+        " the median). With one, more:\n",
+        f"| plugin | µs | in the median | of {OURS} |",
         "|---|---|---|---|",
     ]
-    for name, costs in found.items():
-        low, middle, high = statistics.quantiles(costs, n=4)
-        ratio = f"{middle / ours:.2f}×"
-        rows.append(f"| {COSTS[name][1]} | {middle:.1f} | {low:.1f} to {high:.1f} | {ratio} |")
+    for name, samples in found.items():
+        median = statistics.median(samples) - statistics.median(bare)
+        ratio = f"{least[name] / least[OURS]:.1f}×"
+        rows.append(f"| {COSTS[name][1]} | {least[name]:.1f} | {median:.1f} | {ratio} |")
     return "\n".join(rows)
+
+
+def _pids(served: Served, name: str) -> list[int]:
+    runner = BY_RUNNER.get(name)
+    return [served.worker, served.runners[runner]] if runner else [served.worker]
 
 
 def _waits(served: Served, options: argparse.Namespace) -> str:
     found: dict[str, list[load.Waited]] = {name: [] for name in WAITS}
     for turn in range(4):
         for name, samples in found.items():
-            pids = [served.worker, served.runner] if name in BY_RUNNER else [served.worker]
             seconds = options.seconds if turn else 1.0  # the first warms up
-            sample = load.waiting(served.port, pids, name, seconds)
+            sample = load.waiting(served.port, _pids(served, name), name, seconds)
             samples += [sample] if turn else []
     rows = [
         "100 connections, a plugin that waits for 10 ms (at most 10,000 requests/s):\n",
@@ -151,8 +162,8 @@ def _commit() -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--rounds", type=int, default=20, help="measured rounds (default 20)")
-    parser.add_argument("--requests", type=int, default=2000, help="requests in each")
+    parser.add_argument("--rounds", type=int, default=40, help="measured rounds (default 40)")
+    parser.add_argument("--requests", type=int, default=1000, help="requests in each")
     parser.add_argument("--seconds", type=float, default=4, help="of each load that waits")
     parser.add_argument("--apisix", type=Path, help="a checkout, for its own side of the runner")
     parser.add_argument("--lua-tree", type=Path, help="a LuaRocks tree of its libraries")

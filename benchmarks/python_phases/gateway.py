@@ -44,35 +44,41 @@ class Original:
 
 @dataclass(frozen=True)
 class Served:
-    """A gateway that runs: its port, its worker, the runner."""
+    """A gateway that runs: its port, its worker, the runners by the name of their option."""
 
     port: int
     worker: int
-    runner: int
+    runners: dict[str, int]
 
 
 @contextlib.contextmanager
 def serving(
     directory: Path, routes: dict[str, str], original: Original | None = None
 ) -> Iterator[Served]:
-    """Run a gateway and a runner.
+    """Run a gateway and runners.
 
-    routes: name -> the plugins of /name, a template of YAML that may name the runner's {socket}.
+    routes: name -> the plugins of /name, a template of YAML that may name the sockets of the
+    runners, {struct} and {package}.
     """
-    socket_path = directory / "runner.sock"
-    runner = subprocess.Popen([sys.executable, str(HERE / "runner.py"), str(socket_path)])
+    sockets = {name: directory / f"{name}.sock" for name in ("struct", "package")}
+    runners = {
+        name: subprocess.Popen([sys.executable, str(HERE / "runner.py"), str(path), f"--{name}"])
+        for name, path in sockets.items()
+    }
     try:
-        _until(socket_path.exists, runner)
-        with _gateway(directory, routes, socket_path, original) as (port, worker):
-            yield Served(port, worker, runner.pid)
+        for name, path in sockets.items():
+            _until(path.exists, runners[name])
+        with _gateway(directory, routes, sockets, original) as (port, worker):
+            yield Served(port, worker, {name: each.pid for name, each in runners.items()})
     finally:
-        runner.terminate()
-        runner.wait()
+        for runner in runners.values():
+            runner.terminate()
+            runner.wait()
 
 
 @contextlib.contextmanager
 def _gateway(
-    directory: Path, routes: dict[str, str], socket_path: Path, original: Original | None
+    directory: Path, routes: dict[str, str], sockets: dict[str, Path], original: Original | None
 ) -> Iterator[tuple[int, int]]:
     plugin_dirs, lua_path, plugins = [HERE / "lua"], "", list(LUA)
     if original:
@@ -83,13 +89,13 @@ def _gateway(
         plugins.append(ORIGINAL)
     (directory / "config.yaml").write_text(
         CONFIG.format(
-            here=HERE, lua_path=lua_path, plugins=", ".join(plugins), socket=socket_path,
+            here=HERE, lua_path=lua_path, plugins=", ".join(plugins), socket=sockets["package"],
             plugin_dirs=", ".join(f'"{each}"' for each in plugin_dirs),
         )
     )  # fmt: skip
     lines = ["routes:"]
     for name, given in routes.items():
-        given = given.format(socket=f"unix:{socket_path}")
+        given = given.format(**{each: f"unix:{path}" for each, path in sockets.items()})
         plugin = f"{given}, " if given else ""
         lines.append(f"  - {{id: {name}, uri: /{name}, plugins: {{{plugin}bench-answer: {{}}}}}}")
     (directory / "apisix.yaml").write_text("\n".join([*lines, "#END", ""]))

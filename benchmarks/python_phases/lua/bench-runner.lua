@@ -3,126 +3,106 @@
 -- which builds its messages with the flatbuffers library.
 local bit = require "bit"
 local core = require "apisix.core"
-local ffi = require "ffi"
 
-local byte, char = string.byte, string.char
+local byte, char, rep, sub = string.byte, string.char, string.rep, string.sub
 local band, rshift = bit.band, bit.rshift
-local cast, copy, fill, text_of = ffi.cast, ffi.copy, ffi.fill, ffi.string
-local assert, error, ipairs, pairs, tonumber = assert, error, ipairs, pairs, tonumber
+local concat = table.concat
+local assert, error, pairs = assert, error, pairs
 
 local PREPARE_CONF, HTTP_REQ_CALL = 1, 2
 local REWRITE = 2
 local METHODS = { GET = 0, HEAD = 1, POST = 2, PUT = 3, DELETE = 4 }
-local ENTRY_VTABLE, REQUEST, REQUEST_END = 22, 32, 60
 
-local buffer = ffi.new("uint8_t[?]", 65536)
-local u16, u32, i32 = ffi.typeof("uint16_t *"), ffi.typeof("uint32_t *"), ffi.typeof("int32_t *")
-local bytes_of = ffi.typeof("const uint8_t *")
-local position, last_id = 0, 0
+local last_id = 0
 local tokens = {} -- by configuration
+local parts = {} -- of the message that is made
 
-local function put16(at, ...)
-    for index, value in ipairs({ ... }) do
-        cast(u16, buffer + at)[index - 1] = value
-    end
+local function u16(value)
+    return char(band(value, 255), rshift(value, 8))
 end
 
-local function put32(at, value)
-    cast(u32, buffer + at)[0] = value
+local function u32(value)
+    return char(band(value, 255), band(rshift(value, 8), 255), band(rshift(value, 16), 255), rshift(value, 24))
 end
 
--- Write text at the end, and at `at` the offset that leads to it.
-local function put_text(at, text)
-    local size = #text
-    put32(at, position - at)
-    put32(position, size)
-    copy(buffer + position + 4, text, size)
-    fill(buffer + position + 4 + size, 4)
-    position = position + 8 + size - size % 4
+-- A string, or a vector of bytes, as it stands in a message.
+local function text_of(text)
+    return u32(#text) .. text .. rep("\0", 4 - #text % 4)
 end
 
-local function put_entry(at, name, value)
-    local entry = position
-    put32(at, entry - at)
-    put32(entry, entry - ENTRY_VTABLE)
-    position = entry + 12
-    put_text(entry + 4, name)
-    put_text(entry + 8, value)
-end
-
--- What is the same in all requests: HTTPReqCall.Req, at 32, and the vtables of it (at 4) and of TextEntry.
-local function put_head()
-    put32(0, REQUEST)
-    put16(4, 18, 28, 4, 8, 24, 12, 0, 16, 20) -- sizes; id, src_ip, method, path, no args, headers, conf_token
-    put16(ENTRY_VTABLE, 8, 12, 4, 8)
-    put32(REQUEST, REQUEST - 4)
-end
+-- The vtables of HTTPReqCall.Req {id, src_ip, method, path, no args, headers, conf_token}, at 4, and of TextEntry
+-- {name, value}, at 22; the table of the request follows at 32, what it leads to at 60.
+local HEAD = u32(32) .. u16(18) .. u16(28) .. u16(4) .. u16(8) .. u16(24) .. u16(12) .. u16(0) .. u16(16) .. u16(20)
+    .. u16(8) .. u16(12) .. u16(4) .. u16(8) .. "\0\0" .. u32(28)
+local ENTRY_VTABLE = 22
 
 local function encode_request(ctx, token)
-    put_head()
     last_id = (last_id + 1) % 4194304
-    put32(REQUEST + 4, last_id)
-    put32(REQUEST + 20, token)
-    put32(REQUEST + 24, METHODS[ctx.var.method] or 0)
-    position = REQUEST_END
-    put_text(REQUEST + 8, ctx.var.binary_remote_addr)
-    put_text(REQUEST + 12, ctx.var.uri)
+    local address, path = text_of(ctx.var.binary_remote_addr), text_of(ctx.var.uri)
     local headers, count = core.request.headers(ctx), 0
     for _ in pairs(headers) do
         count = count + 1
     end
-    local vector = position
-    put32(REQUEST + 16, vector - REQUEST - 16)
-    put32(vector, count)
-    position = vector + 4 + 4 * count
-    local at = vector + 4
+    local path_at = 60 + #address
+    local vector = path_at + #path
+    parts[1] = HEAD
+    parts[2] = u32(last_id) .. u32(60 - 40) .. u32(path_at - 44) .. u32(vector - 48) .. u32(token)
+    parts[3] = u32(METHODS[ctx.var.method] or 0)
+    parts[4], parts[5], parts[6] = address, path, u32(count)
+    local at, entry, n = vector + 4, vector + 4 + 4 * count, 6
     for name, value in pairs(headers) do
-        put_entry(at, name, value)
-        at = at + 4
+        local first, second = text_of(name), text_of(value)
+        parts[n + 1] = u32(entry - at)
+        parts[n + 1 + count] = u32(entry - ENTRY_VTABLE) .. u32(8) .. u32(4 + #first) .. first .. second
+        at, entry, n = at + 4, entry + 12 + #first + #second, n + 1
     end
-    return text_of(buffer, position)
+    return concat(parts, "", 1, 6 + 2 * count)
 end
 
 -- PrepareConf.Req {no conf, key}
 local function encode_conf(key)
-    put32(0, 12)
-    put16(4, 8, 8, 0, 4)
-    put32(12, 8)
-    position = 20
-    put_text(16, key)
-    return text_of(buffer, position)
+    return u32(12) .. u16(8) .. u16(8) .. u16(0) .. u16(4) .. u32(8) .. u32(4) .. text_of(key)
+end
+
+local function get16(data, at)
+    local low, high = byte(data, at + 1, at + 2)
+    return low + 256 * high
+end
+
+local function get32(data, at)
+    local first, second, third, fourth = byte(data, at + 1, at + 4)
+    return first + 256 * (second + 256 * (third + 256 * fourth))
 end
 
 -- Where the offset at `at` leads.
 local function follow(data, at)
-    return at + cast(u32, data + at)[0]
+    return at + get32(data, at)
 end
 
 -- Where a field of a table stands, nil without it.
 local function field(data, at, number)
-    local vtable = at - cast(i32, data + at)[0]
+    local vtable = at - get32(data, at)
     local entry = 4 + 2 * number
-    if entry < cast(u16, data + vtable)[0] then
-        local offset = cast(u16, data + vtable + entry)[0]
+    if entry < get16(data, vtable) then
+        local offset = get16(data, vtable + entry)
         return offset ~= 0 and at + offset or nil
     end
 end
 
 local function text_field(data, at, number)
     local start = follow(data, field(data, at, number))
-    return text_of(data + start + 4, cast(u32, data + start)[0])
+    return sub(data, start + 5, start + 4 + get32(data, start))
 end
 
 -- Do what HTTPReqCall.Resp says: the headers of a Rewrite.
-local function apply(ctx, answer)
-    local data = cast(bytes_of, answer)
+local function apply(ctx, data)
     local response = follow(data, 0)
-    if data[field(data, response, 1)] ~= REWRITE then
+    if byte(data, field(data, response, 1) + 1) ~= REWRITE then
         error("the runner's answer is none that it gives")
     end
     local rewrite = follow(data, field(data, response, 2))
     local vector = follow(data, field(data, rewrite, 1))
-    for number = 1, cast(u32, data + vector)[0] do
+    for number = 1, get32(data, vector) do
         local entry = follow(data, vector + 4 * number)
         core.request.set_header(ctx, text_field(data, entry, 0), text_field(data, entry, 1))
     end
@@ -141,8 +121,8 @@ end
 local function token_of(conf, sock)
     local token = tokens[conf]
     if not token then
-        local data = cast(bytes_of, call(sock, PREPARE_CONF, encode_conf(conf.block and "block" or "header")))
-        token = tonumber(cast(u32, data + field(data, follow(data, 0), 0))[0])
+        local data = call(sock, PREPARE_CONF, encode_conf(conf.block and "block" or "header"))
+        token = get32(data, field(data, follow(data, 0), 0))
         tokens[conf] = token
     end
     return token
