@@ -96,6 +96,7 @@ class PythonPlugins:
 
     def let_go(self) -> None:
         """Hold nothing of Lua's any more, after `close`."""
+        self.phases.clear()
         del self.lua
 
     # -- Lua -> Python: nothing here may wait -----------------------------------------------------

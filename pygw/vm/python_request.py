@@ -107,13 +107,14 @@ class PythonRequest:
     def end(self) -> None:
         """The request is over: whoever waits for its sake need not any more. Does not switch."""
         self.is_over = True
-        self.contexts.clear()  # each holds us: no work for the garbage collector
         if self.waiting:
             for greenlet in self.waiting.values():
                 gevent.kill(greenlet)
         if self.streams:
             for stream in self.streams.values():
                 stream.end()
+        self.contexts.clear()  # what holds us: no work for the garbage collector
+        self.rearm, self.streams = None, _NONE
         if self._body is not None and not self._body.ready():
             self._body.set_exception(RequestError("the request ended before its body had come"))
 

@@ -8,24 +8,37 @@ import sys
 from pathlib import Path
 
 # No cycle is collected meanwhile: in a process with many objects that is rare.
-SERVING = """
+SERVING = '''
 import gc, json, re, sys
 from pathlib import Path
 from pygw.testing import running
 from pygw.vm.luajit import LuaRuntime
 
+PLUGIN = """
+from pygw.plugin import Plugin
+
+class Python(Plugin):
+    name, priority, schema = "python", 10, {"type": "object"}
+    def access(self, conf, ctx):
+        ctx.state["context"] = ctx.request.headers["host"], ctx.request
+    def body_filter(self, conf, ctx, chunks):
+        for chunk in chunks:
+            yield chunk
+"""
+CONFIG = {"plugins": ["limit-count"], "pygw": {"python_plugins": [str(Path("python.py").resolve())]}}
 LIMIT = {"count": 2, "time_window": 60, "rejected_code": 429, "key": "remote_addr"}
 
 def serve(directory):
     directory.mkdir()
-    with running(directory) as gateway:
-        path = gateway.route({"limit-count": LIMIT})
+    with running(directory, CONFIG) as gateway:
+        path = gateway.route({"limit-count": LIMIT, "python": {}})
         assert gateway.get(path).status == 200
 
 def resident():
     text = Path("/proc/self/smaps_rollup").read_text()
     return int(re.search(r"^Anonymous: +(\\d+) kB", text, re.M)[1])
 
+Path("python.py").write_text(PLUGIN)
 gc.disable()
 sizes = []
 for batch in range(4):
@@ -34,7 +47,7 @@ for batch in range(4):
     sizes.append(resident())
 runtimes = sum(isinstance(each, LuaRuntime) for each in gc.get_objects())
 print(json.dumps([sizes, runtimes]))
-"""
+'''
 MOST = 400  # KiB for each gateway: one that leaves its shared dictionaries behind leaves 1800
 
 KEEPING = """
