@@ -202,4 +202,5 @@ def comparable(response: Response) -> tuple[object, ...]:
         if name.lower() not in ("server", "date", "content-length")
     )
     body = re.sub(r"<hr><center>.*?</center>", "", response.text)
-    return response.status, fields, re.sub(r"(\S*app\.lua|init_by_lua\S*):\d+: ", "", body)
+    place = r"(?<![\w/.-])([\w/.-]*app\.lua|init_by_lua\S*):\d+: "
+    return response.status, fields, re.sub(place, "", body)
