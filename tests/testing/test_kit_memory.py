@@ -25,7 +25,8 @@ class Python(Plugin):
         for chunk in chunks:
             yield chunk
 """
-CONFIG = {"plugins": ["limit-count"], "pygw": {"python_plugins": [str(Path("python.py").resolve())]}}
+FILE = Path("python.py").resolve()
+CONFIG = {"plugins": ["limit-count"], "pygw": {"python_plugins": [str(FILE)]}}
 LIMIT = {"count": 2, "time_window": 60, "rejected_code": 429, "key": "remote_addr"}
 
 def serve(directory):
@@ -38,7 +39,7 @@ def resident():
     text = Path("/proc/self/smaps_rollup").read_text()
     return int(re.search(r"^Anonymous: +(\\d+) kB", text, re.M)[1])
 
-Path("python.py").write_text(PLUGIN)
+FILE.write_text(PLUGIN)
 gc.disable()
 sizes = []
 for batch in range(4):
