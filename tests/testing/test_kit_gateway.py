@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import time
 from typing import Any
 
 import pytest
 
 from pygw.hub.clock import Clock
 from pygw.testing import Gateway, GatewayError, LuaError
+from pygw.vm import compiled
 
 LIMIT = {"count": 1, "time_window": 60, "rejected_code": 429, "key": "remote_addr"}
 
@@ -190,3 +193,14 @@ def test_real_time_is_waited_for(make_gateway: Any) -> None:
     gateway = make_gateway(clock=Clock())
     path = gateway.route(functions("return function() ngx.sleep(0.1) end"))
     assert gateway.get(path).status == 200
+
+
+def test_only_the_first_gateway_compiles(
+    make_gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_gateway()
+    files: list[str] = []
+    monkeypatch.setattr(compiled.Compiled, "keep", lambda _, file, *more: files.append(file))
+    make_gateway()
+    settled = time.time() - 10  # of a file that somebody edits now nothing is kept
+    assert [file for file in files if os.stat(file).st_mtime < settled] == []
