@@ -58,10 +58,11 @@ class Answer:
 
 @dataclass
 class Seen:
-    """A request as the upstream got it; target: path and query as sent."""
+    """A request as the upstream got it; target: path and query as sent; version: "HTTP/1.1"."""
 
     method: str
     target: str
+    version: str
     headers: Headers
     body: bytes
 
@@ -103,10 +104,36 @@ def answer(data: bytes, method: str) -> Answer:
         status = int(first.split(" ")[1])
         reason = first.partition(" ")[2].partition(" ")[2]
     if method == "HEAD" or status in (204, 304):
-        data = b""
+        if data:
+            raise ValueError(f"the response must have no body, but has {data[:200]!r}")
     elif "chunked" in (fields.get("Transfer-Encoding") or ""):
         data = _unchunked(data)
     return Answer(status, reason, fields, data)
+
+
+def read_request(stream: Any) -> Seen | None:
+    """The next request of a binary stream; None at its end."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = stream.readline()
+        if not line:
+            return None
+        head += line
+    first, headers = read_head(head[:-4])
+    method, target, version = first.split(" ")
+    return Seen(method, target, version, headers, _read_body(stream, headers))
+
+
+def _read_body(stream: Any, headers: Headers) -> bytes:
+    if length := headers.get("Content-Length"):
+        return bytes(stream.read(int(length)))
+    body = b""
+    if headers.get("Transfer-Encoding"):
+        while size := int(stream.readline(), 16):
+            body += stream.read(size)
+            stream.readline()
+        stream.readline()
+    return body
 
 
 def read_head(head: bytes) -> tuple[str, Headers]:

@@ -10,7 +10,7 @@ from typing import Any
 import gevent.pool
 import gevent.server
 
-from pygw.testing.messages import Fields, Headers, Seen, pairs, read_head
+from pygw.testing.messages import Fields, Seen, pairs, read_request
 
 Reply = tuple[int, Fields | None, Any]
 
@@ -59,37 +59,13 @@ class Upstream:
     def _serve(self, connection: Any, _address: Any) -> None:
         self.connections += 1
         with contextlib.closing(connection), connection.makefile("rb") as stream:
-            while seen := _read(stream):
+            while seen := read_request(stream):
                 self.requests.append(seen)
                 connection.sendall(_message(seen, *self._respond(seen)))
 
 
 def _hello(_: Seen) -> Reply:
     return 200, None, "hello"
-
-
-def _read(stream: Any) -> Seen | None:
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        line = stream.readline()
-        if not line:
-            return None
-        head += line
-    first, headers = read_head(head[:-4])
-    method, target, _ = first.split(" ")
-    return Seen(method, target, headers, _read_body(stream, headers))
-
-
-def _read_body(stream: Any, headers: Headers) -> bytes:
-    if length := headers.get("Content-Length"):
-        return bytes(stream.read(int(length)))
-    body = b""
-    if headers.get("Transfer-Encoding"):
-        while size := int(stream.readline(), 16):
-            body += stream.read(size)
-            stream.readline()
-        stream.readline()
-    return body
 
 
 def _message(seen: Seen, status: int, headers: Fields | None, body: Any) -> bytes:

@@ -7,8 +7,10 @@ from typing import Any
 
 import gevent
 from gevent import event, server
-from support.gateway import PATIENCE, Gateway, read_message
+from support.gateway import PATIENCE, Gateway
 from support.redis_server import Redis
+
+from pygw.testing.messages import read_request
 
 
 class Slow:
@@ -23,7 +25,7 @@ class Slow:
 
     def _serve(self, connection: Any, _address: Any) -> None:
         with contextlib.closing(connection), connection.makefile("rb") as stream:
-            if not read_message(stream):
+            if not read_request(stream):
                 return
             self.waiting += 1
             self.go_on.wait()

@@ -22,6 +22,7 @@ from pygw.config.settings import load
 from pygw.config.store import Store
 from pygw.gateway import Gateway as Worker
 from pygw.hub.clock import Clock
+from pygw.testing.messages import Answer, Fields, Seen, answer, pairs, read_request, request
 
 PATIENCE = 20.0  # seconds before a test gives up on an event
 
@@ -31,58 +32,6 @@ def excuse() -> None:
     watch = leftovers.WATCHES.get("function")
     if watch:
         watch.allowed.update(watch.new())
-
-
-class Headers(list[tuple[str, str]]):
-    """Header fields in order, names as sent; indexing by a name gives the only value or None."""
-
-    def all(self, name: str) -> list[str]:
-        """All values of a header."""
-        return [value for key, value in self if key.lower() == name.lower()]
-
-    def get(self, name: str) -> str | None:
-        """The value of a header that stands there once at most."""
-        values = self.all(name)
-        assert len(values) <= 1, f"{name} stands there {len(values)} times: {values}"
-        return values[0] if values else None
-
-    def __contains__(self, name: object) -> bool:
-        return bool(self.all(str(name)))
-
-
-def read_message(stream: Any) -> tuple[str, Headers, bytes] | None:
-    """Read a request or response: first line, fields, body; None at the end."""
-    first = stream.readline()
-    if not first:
-        return None
-    headers = Headers()
-    while (line := stream.readline().decode("latin-1").rstrip("\r\n")) != "":
-        name, _, value = line.partition(":")
-        headers.append((name, value.strip()))
-    return first.decode("latin-1").rstrip("\r\n"), headers, _read_body(stream, first, headers)
-
-
-def _read_body(stream: Any, first: bytes, headers: Headers) -> bytes:
-    if length := headers.get("Content-Length"):
-        return bytes(stream.read(int(length)))
-    if headers.get("Transfer-Encoding"):
-        body = b""
-        while size := int(stream.readline(), 16):
-            body += stream.read(size)
-            stream.readline()
-        stream.readline()
-        return body
-    return b"" if not first.startswith(b"HTTP/") else bytes(stream.read())
-
-
-@dataclass
-class Seen:
-    """A request as it came to the upstream."""
-
-    method: str
-    target: str
-    headers: Headers
-    body: bytes
 
 
 class Upstream:
@@ -101,12 +50,10 @@ class Upstream:
 
     def _serve(self, connection: Any, _address: Any) -> None:
         with contextlib.closing(connection), connection.makefile("rb") as stream:
-            message = read_message(stream)
-            if not message:
+            seen = read_request(stream)
+            if not seen:
                 return
-            first, headers, body = message
-            method, target, _ = first.split(" ")
-            self.requests.append(Seen(method, target, headers, body))
+            self.requests.append(seen)
             answer, self.answer = self.answer, None
             status, fields, text = answer or (200, [], b"hello")
             if not any(name.lower() == "transfer-encoding" for name, _ in fields):
@@ -117,23 +64,6 @@ class Upstream:
 
     def stop(self) -> None:
         self._server.stop(timeout=0)
-
-
-@dataclass
-class Answer:
-    """A response; `json` is its body, read."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode("latin-1")
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 @dataclass
@@ -151,26 +81,22 @@ class Gateway:
     def ask(
         self,
         target: str,
-        headers: dict[str, str] | list[tuple[str, str]] | None = None,
+        headers: Fields | None = None,
         method: str = "GET",
         body: bytes = b"",
         host: str = "test.com",
     ) -> Answer:
         """Send one request on a connection of its own and read the response."""
-        pairs = list(headers.items()) if isinstance(headers, dict) else headers or []
-        lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Connection: close"]
-        lines += [f"{name}: {value}" for name, value in pairs]
-        if body:
-            lines.append(f"Content-Length: {len(body)}")
+        fields = [("Host", host), ("Connection", "close"), *pairs(headers)]
         with (
             gevent.Timeout(PATIENCE),
             contextlib.closing(socket.create_connection(("127.0.0.1", self.port))) as connection,
         ):
-            connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+            connection.sendall(request(method, target, fields, body or None))
             with connection.makefile("rb") as stream:
-                message = read_message(stream)
-        assert message, f"no answer; the log:\n{self.log}"
-        return Answer(int(message[0].split(" ")[1]), message[1], message[2])
+                data = stream.read()
+        assert data, f"no answer; the log:\n{self.log}"
+        return answer(data, method)
 
     def put(self, key: str, value: Any) -> None:
         """Write one resource, such as "routes/1"; returns when the gateway has applied it."""

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from gevent import server
-from support.gateway import Seen, read_message
+
+from pygw.testing.messages import Seen, read_request
 
 Script = Callable[[Any], None]
 
@@ -64,11 +65,10 @@ class Provider:
     def _serve(self, connection: Any, _address: Any) -> None:
         self.accepted += 1
         with contextlib.closing(connection), connection.makefile("rb") as stream:
-            while message := read_message(stream):
-                first, headers, body = message
-                method, target, _ = first.split(" ")
+            while seen := read_request(stream):
                 # lua-resty-http writes "?" for a query that is empty
-                self.requests.append(Seen(method, target.removesuffix("?"), headers, body))
+                seen.target = seen.target.removesuffix("?")
+                self.requests.append(seen)
                 if callable(self.answer):
                     self.answer(connection)
                     return

@@ -42,7 +42,7 @@ def teller(gateway: Gateway) -> Callable[[str], str]:
 
     def tell(reference: str) -> str:
         gateway.put(key, gateway.describe(path, {"t-secret": {"token": reference}}))
-        token: str = gateway.ask(path).json["conf"]["token"]
+        token: str = gateway.ask(path).json()["conf"]["token"]
         return token
 
     return tell

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
+
+from pygw.testing.messages import Answer
 
 # The ten, and what none of them needs but their parts do.
 PLUGINS = {
@@ -59,7 +61,7 @@ def test_all_of_them_load_without_a_complaint(gateway: Gateway) -> None:
 def test_key_auth(gateway: Gateway) -> None:
     gateway.put("consumers/jack", {"username": "jack", "plugins": {"key-auth": {"key": "k"}}})
     path = gateway.route({"key-auth": {}})
-    assert gateway.ask(path).json == {"message": "Missing API key in request"}
+    assert gateway.ask(path).json() == {"message": "Missing API key in request"}
     assert gateway.ask(path, {"apikey": "k"}).status == 200
     assert gateway.upstream.last.headers.get("X-Consumer-Username") == "jack"
 

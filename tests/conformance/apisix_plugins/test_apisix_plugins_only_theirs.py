@@ -7,9 +7,10 @@ from typing import Any
 
 import gevent
 import pytest
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
 
 from pygw.hub.clock import VirtualClock
+from pygw.testing.messages import Answer
 
 
 def ask(gateway: Gateway, plugins: dict[str, Any], tail: str = "", **request: Any) -> Answer:
@@ -99,12 +100,12 @@ def test_ip_restriction(gateway: Gateway, conf: dict[str, Any], status: int) -> 
     answer = ask(gateway, {"ip-restriction": conf})
     assert answer.status == status
     if status != 200:
-        assert answer.json == {"message": "Your IP address is not allowed"}
+        assert answer.json() == {"message": "Your IP address is not allowed"}
 
 
 def test_ip_restriction_has_a_message_of_ones_own(gateway: Gateway) -> None:
     conf = {"blacklist": ["127.0.0.1"], "message": "go away"}
-    assert ask(gateway, {"ip-restriction": conf}).json == {"message": "go away"}
+    assert ask(gateway, {"ip-restriction": conf}).json() == {"message": "go away"}
 
 
 # request-id
@@ -246,7 +247,7 @@ def test_uri_blocker(gateway: Gateway) -> None:
 def test_uri_blocker_answers(gateway: Gateway) -> None:
     conf = {"block_rules": ["bad"], "rejected_code": 404, "rejected_msg": "no"}
     answer = ask(gateway, {"uri-blocker": {**conf, "case_insensitive": True}}, "?BAD")
-    assert (answer.status, answer.json) == (404, {"error_msg": "no"})
+    assert (answer.status, answer.json()) == (404, {"error_msg": "no"})
 
 
 # limit-req, limit-conn

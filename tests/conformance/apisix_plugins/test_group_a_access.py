@@ -39,7 +39,7 @@ def test_jwt_auth(gateway: Gateway) -> None:
     secret = "a-secret-of-more-than-thirty-two-bytes"
     consumer(gateway, "jwt", {"jwt-auth": {"key": "jwt-key", "secret": secret}})
     path = gateway.route({"jwt-auth": {}})
-    assert gateway.ask(path).json == {"message": "Missing JWT token in request"}
+    assert gateway.ask(path).json() == {"message": "Missing JWT token in request"}
     head = base64url(json.dumps({"typ": "JWT", "alg": "HS256"}).encode())
     claims = {"key": "jwt-key", "exp": int(time.time()) + 10**9}
     text = f"{head}.{base64url(json.dumps(claims).encode())}"
@@ -68,7 +68,7 @@ def test_jwe_decrypt(gateway: Gateway) -> None:
     consumer(gateway, "jwe", {"jwe-decrypt": {"key": "jwe-key", "secret": secret}})
     conf = {"header": "Authorization", "forward_header": "Authorization"}
     path = gateway.route({"jwe-decrypt": conf})
-    assert gateway.ask(path).json == {"message": "missing JWE token in request"}
+    assert gateway.ask(path).json() == {"message": "missing JWE token in request"}
     nonce, head = os.urandom(12), {"alg": "dir", "enc": "A256GCM", "kid": "jwe-key"}
     sealed = AESGCM(secret.encode()).encrypt(nonce, b"hello", None)
     parts = [json.dumps(head).encode(), b"", nonce, sealed[:-16], sealed[-16:]]
@@ -80,7 +80,7 @@ def test_multi_auth(gateway: Gateway) -> None:
     consumer(gateway, "multi", {"key-auth": {"key": "multi-key"}})
     conf = {"auth_plugins": [{"basic-auth": {}}, {"key-auth": {}}]}
     path = gateway.route({"multi-auth": conf})
-    assert gateway.ask(path).json == {"message": "Authorization Failed"}
+    assert gateway.ask(path).json() == {"message": "Authorization Failed"}
     assert gateway.ask(path, {"apikey": "multi-key"}).status == 200
 
 
@@ -91,7 +91,7 @@ def test_consumer_restriction(gateway: Gateway) -> None:
     path = gateway.route({"key-auth": {}, "consumer-restriction": conf})
     assert gateway.ask(path, {"apikey": "cr1-key"}).status == 200
     answer = gateway.ask(path, {"apikey": "cr2-key"})
-    assert (answer.status, answer.json) == (403, {"message": "The consumer_name is forbidden."})
+    assert (answer.status, answer.json()) == (403, {"message": "The consumer_name is forbidden."})
 
 
 def test_attach_consumer_label(gateway: Gateway) -> None:
@@ -110,7 +110,7 @@ def test_acl(gateway: Gateway, needs: Needs) -> None:
     path = gateway.route({"key-auth": {}, "acl": {"allow_labels": {"team": ["red"]}}})
     assert gateway.ask(path, {"apikey": "acl2-key"}).status == 200
     answer = gateway.ask(path, {"apikey": "acl3-key"})
-    assert (answer.status, answer.json) == (403, {"message": "The consumer is forbidden."})
+    assert (answer.status, answer.json()) == (403, {"message": "The consumer is forbidden."})
 
 
 def test_csrf(gateway: Gateway) -> None:
@@ -118,7 +118,7 @@ def test_csrf(gateway: Gateway) -> None:
     first = gateway.ask(path)
     cookie = str(first.headers.get("Set-Cookie")).split(";")[0]
     token = cookie.removeprefix("apisix-csrf-token=")
-    assert gateway.ask(path, method="POST").json == {"error_msg": "no csrf token in headers"}
+    assert gateway.ask(path, method="POST").json() == {"error_msg": "no csrf token in headers"}
     sent = {"apisix-csrf-token": token, "Cookie": cookie}
     assert gateway.ask(path, sent, "POST").status == 200
 
@@ -160,7 +160,7 @@ def test_oas_validator(gateway: Gateway, needs: Needs) -> None:
     assert gateway.ask("/pets?n=1").status == 200
     answer = gateway.ask("/pets?n=x")
     assert answer.status == 400
-    assert answer.json["message"].startswith("failed to validate request. ")
+    assert answer.json()["message"].startswith("failed to validate request. ")
 
 
 def test_api_breaker(gateway: Gateway) -> None:

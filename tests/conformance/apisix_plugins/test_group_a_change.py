@@ -90,7 +90,7 @@ def test_mocking(gateway: Gateway, needs: Needs) -> None:
     answer = gateway.ask(
         gateway.route({"mocking": {"response_schema": schema, "response_status": 201}})
     )
-    assert (answer.status, answer.json) == (201, {"n": 5})
+    assert (answer.status, answer.json()) == (201, {"n": 5})
     assert len(gateway.upstream.requests) == asked
 
 
@@ -170,8 +170,8 @@ def test_public_api_and_batch_requests(gateway: Gateway) -> None:
     body = {"query": {"a": "b"}, "headers": headers, "pipeline": pipeline}
     answer = gateway.ask(public, JSON, "POST", json.dumps(body).encode())
     assert answer.status == 200, answer.text
-    assert [each["status"] for each in answer.json] == [200, 404]
-    assert answer.json[0]["body"] == "hello"
+    assert [each["status"] for each in answer.json()] == [200, 404]
+    assert answer.json()[0]["body"] == "hello"
     assert gateway.upstream.last.target == f"{one}?a=b"
 
 
@@ -184,7 +184,7 @@ def test_server_info(gateway: Gateway) -> None:
     path = gateway.route({"serverless-pre-function": {"functions": [function]}})
     answer = gateway.ask(path)
     assert answer.status == 200
-    assert set(answer.json) >= {"boot_time", "etcd_version", "hostname", "id", "version"}
+    assert set(answer.json()) >= {"boot_time", "etcd_version", "hostname", "id", "version"}
 
 
 # records

@@ -102,7 +102,7 @@ def test_a_value_is_kept_then_refreshed_behind_the_requests(gateway: Gateway, va
     path = gateway.route({"t-secret": {"token": "$secret://vault/1/jack/key"}})
 
     def token() -> str:
-        told: str = gateway.ask(path).json["conf"]["token"]
+        told: str = gateway.ask(path).json()["conf"]["token"]
         return told
 
     assert (token(), token(), vault.asked) == ("old", "old", 1)
@@ -121,19 +121,19 @@ def test_a_failure_is_kept_for_a_shorter_time(gateway: Gateway, vault: Vault) ->
     reference = "$secret://vault/1/jack/key"
     path = gateway.route({"t-secret": {"token": reference}})
     for _ in range(3):
-        assert gateway.ask(path).json["conf"]["token"] == reference
+        assert gateway.ask(path).json()["conf"]["token"] == reference
     assert vault.asked == 1
     vault.kv["jack"] = {"key": "there now"}
     advance(gateway, FAILURE_TTL + 1)
-    assert gateway.ask(path).json["conf"]["token"] == "there now"
+    assert gateway.ask(path).json()["conf"]["token"] == "there now"
 
 
 def test_a_new_setting_of_the_manager_is_used_at_once(gateway: Gateway, vault: Vault) -> None:
     vault.kv["jack"] = {"key": "here"}
     path = gateway.route({"t-secret": {"token": "$secret://vault/6/jack/key"}})
-    assert gateway.ask(path).json["conf"]["token"].startswith("$secret")
+    assert gateway.ask(path).json()["conf"]["token"].startswith("$secret")
     manage(gateway, "vault/6", {"uri": vault.uri, "prefix": "kv", "token": Vault.TOKEN})
-    assert gateway.ask(path).json["conf"]["token"] == "here"
+    assert gateway.ask(path).json()["conf"]["token"] == "here"
 
 
 def test_settings_that_are_refused(gateway: Gateway) -> None:

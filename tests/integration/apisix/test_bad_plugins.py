@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.gateway import Answer, Gateway, Upstream, running_gateway
+from support.gateway import Gateway, Upstream, running_gateway
+
+from pygw.testing.messages import Answer
 
 PHASES = ("rewrite", "access", "before_proxy", "header_filter", "body_filter", "log")
 

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
 from support.model_provider import Provider, chat_answer, running_provider
+
+from pygw.testing.messages import Answer
 
 CHAT = {"model": "m-1", "messages": [{"role": "user", "content": "hi"}]}
 JSON = {"Content-Type": "application/json"}
@@ -62,7 +64,7 @@ def test_a_chat(ask: Ask, provider: Provider) -> None:
     body = b'{ "model":"m-1",  "messages":[{"role":"user","content":"hi"}] }'
     answer = ask(body)
     assert answer.status == 200
-    assert answer.json == chat_answer()
+    assert answer.json() == chat_answer()
     assert answer.headers.get("Content-Type") == "application/json"
     assert (provider.last.method, provider.last.target) == ("POST", "/v1/chat/completions")
     assert provider.last.body == body  # nothing has changed it, so not a byte differs
@@ -156,7 +158,7 @@ def test_messages_of_anthropic(ask: Ask, provider: Provider) -> None:
     usage = {"input_tokens": 5, "output_tokens": 2, "cache_read_input_tokens": 1}
     provider.say({"content": [{"type": "text", "text": "hey"}], "usage": usage})
     answer = ask(CHAT, "/v1/messages", provider="anthropic")
-    assert answer.json["content"][0]["text"] == "hey"
+    assert answer.json()["content"][0]["text"] == "hey"
     assert provider.last.target == "/v1/messages"
 
 
@@ -204,14 +206,14 @@ def test_errors_of_the_provider_come_whole(ask: Ask, provider: Provider, status:
     provider.say({"error": {"message": "slow down"}}, status)
     answer = ask(CHAT)
     assert answer.status == status
-    assert answer.json == {"error": {"message": "slow down"}}
+    assert answer.json() == {"error": {"message": "slow down"}}
     assert answer.headers.get("Content-Type") == "application/json"
 
 
 def test_a_refusal_of_the_provider_is_an_answer(ask: Ask, provider: Provider) -> None:
     provider.say({"error": {"message": "who"}}, 401)
     answer = ask(CHAT)
-    assert (answer.status, answer.json) == (401, {"error": {"message": "who"}})
+    assert (answer.status, answer.json()) == (401, {"error": {"message": "who"}})
 
 
 def test_an_answer_that_is_no_json(ask: Ask, provider: Provider, gateway: Gateway) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 import pytest
 from gevent import event, socket
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
 from support.model_provider import (
     USAGE,
     Provider,
@@ -20,6 +20,8 @@ from support.model_provider import (
     stream_head,
     streaming,
 )
+
+from pygw.testing.messages import Answer
 
 CHAT = {"model": "m-1", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
 JSON = {"Content-Type": "application/json"}

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
 from support.limits import advance
 
 from pygw.hub.clock import VirtualClock
+from pygw.testing.messages import Answer
 
 HOSTS = (f"h{number}.com" for number in itertools.count())
 
@@ -135,7 +136,7 @@ def test_body_and_headers_of_the_break(gateway: Gateway) -> None:
     )
     circuit.ask(500)
     answer = circuit.ask()
-    assert (answer.status, answer.json) == (599, {"message": "come back later"})
+    assert (answer.status, answer.json()) == (599, {"message": "come back later"})
     assert answer.headers.get("Content-Type") == "application/json+v1"
     assert answer.headers.get("X-Client") == "127.0.0.1"
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
+
+from pygw.testing.messages import Answer
 
 CHALLENGE = 'Basic realm="basic"'
 
@@ -30,7 +32,7 @@ def gateway(start_gateway: Callable[..., Gateway]) -> Gateway:
 
 def refused(answer: Answer, message: str) -> bool:
     assert answer.headers.get("WWW-Authenticate") == CHALLENGE
-    return answer.status == 401 and answer.json == {"message": message}
+    return answer.status == 401 and answer.json() == {"message": message}
 
 
 def test_without_credentials(gateway: Gateway) -> None:
@@ -61,7 +63,7 @@ def test_wrong_credentials(gateway: Gateway, text: str) -> None:
     answer = gateway.ask(gateway.route({"basic-auth": {}}), credentials(text))
     assert answer.status == 401
     assert answer.headers.get("WWW-Authenticate") == CHALLENGE
-    assert answer.json["message"] in (
+    assert answer.json()["message"] in (
         "Invalid user authorization",
         "Invalid authorization in request",
     )

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
+
+from pygw.testing.messages import Answer
 
 FORBIDDEN = {"message": "The consumer_name is forbidden."}
 
@@ -44,14 +46,14 @@ def test_by_name(gateway: Gateway, conf: dict[str, Any], let_in: str, kept_out: 
     assert ask(gateway, path, let_in).status == 200
     answer = ask(gateway, path, kept_out)
     assert answer.status == 403
-    assert answer.json == FORBIDDEN
+    assert answer.json() == FORBIDDEN
 
 
 def test_without_a_consumer(gateway: Gateway) -> None:
     answer = gateway.ask(gateway.route({"consumer-restriction": {"blacklist": ["jack"]}}))
     assert answer.status == 401
     message = "The request is rejected, please check the consumer_name for this request"
-    assert answer.json == {"message": message}
+    assert answer.json() == {"message": message}
 
 
 def test_by_methods(gateway: Gateway) -> None:
@@ -59,7 +61,7 @@ def test_by_methods(gateway: Gateway) -> None:
     path = restricted(gateway, conf)
     assert ask(gateway, path, "jack", "POST").status == 200
     assert ask(gateway, path, "jack", "PUT").status == 200
-    assert ask(gateway, path, "jack").json == FORBIDDEN
+    assert ask(gateway, path, "jack").json() == FORBIDDEN
     assert ask(gateway, path, "rose").status == 200, "whom nothing is said about may do all"
 
 
@@ -87,7 +89,7 @@ def test_status_and_message_of_ones_own(gateway: Gateway) -> None:
     conf = {"blacklist": ["jack"], "rejected_code": 451, "rejected_msg": "not you"}
     answer = ask(gateway, restricted(gateway, conf), "jack")
     assert answer.status == 451
-    assert answer.json == {"message": "not you"}
+    assert answer.json() == {"message": "not you"}
 
 
 def test_by_group(gateway: Gateway) -> None:
@@ -95,9 +97,9 @@ def test_by_group(gateway: Gateway) -> None:
     assert ask(gateway, path, "rose").status == 200
     answer = ask(gateway, path, "jack")
     assert answer.status == 401, "a consumer of no group"
-    assert "check the consumer_group_id" in answer.json["message"]
+    assert "check the consumer_group_id" in answer.json()["message"]
     path = restricted(gateway, {"type": "consumer_group_id", "blacklist": ["g1"]})
-    assert ask(gateway, path, "rose").json == {"message": "The consumer_group_id is forbidden."}
+    assert ask(gateway, path, "rose").json() == {"message": "The consumer_group_id is forbidden."}
 
 
 def test_by_service(gateway: Gateway) -> None:
@@ -107,10 +109,10 @@ def test_by_service(gateway: Gateway) -> None:
     assert ask(gateway, restricted(gateway, allowed, service_id="s1"), "jack").status == 200
     forbidden = {"type": "service_id", "blacklist": ["s1"]}
     answer = ask(gateway, restricted(gateway, forbidden, service_id="s1"), "jack")
-    assert answer.json == {"message": "The service_id is forbidden."}
+    assert answer.json() == {"message": "The service_id is forbidden."}
     answer = ask(gateway, restricted(gateway, allowed), "jack")
     assert answer.status == 401
-    assert "check the service_id" in answer.json["message"]
+    assert "check the service_id" in answer.json()["message"]
 
 
 def test_by_route_on_a_consumer(gateway: Gateway) -> None:
@@ -123,7 +125,7 @@ def test_by_route_on_a_consumer(gateway: Gateway) -> None:
         gateway.put("consumers/tom", {"username": "tom", "plugins": plugins})
         answer = ask(gateway, path, "tom")
         assert answer.status == status
-    assert answer.json == {"message": "The route_id is forbidden."}
+    assert answer.json() == {"message": "The route_id is forbidden."}
 
 
 @pytest.mark.parametrize(

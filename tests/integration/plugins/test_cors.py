@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
+
+from pygw.testing.messages import Answer
 
 A, B, C = "http://a.com", "http://b.com:8443", "https://c.org"
 METHODS = "GET,POST,PUT,DELETE,PATCH,HEAD,OPTIONS,CONNECT,TRACE"

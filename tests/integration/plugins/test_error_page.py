@@ -50,7 +50,7 @@ def test_a_page_for_each_status(gateway: Gateway, pages: Pages, status: int) -> 
 def test_a_type_of_ones_own(gateway: Gateway, pages: Pages) -> None:
     pages(error_500={"body": '{"code": 500}', "content_type": "application/json"})
     answer = gateway.ask(failing(gateway, 500, "{ a = 1 }"))
-    assert answer.json == {"code": 500}
+    assert answer.json() == {"code": 500}
     assert answer.headers.get("Content-Type") == "application/json"
 
 

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
+
+from pygw.testing.messages import Answer
 
 NAME = "exit-transformer"
 
@@ -37,7 +39,7 @@ def refusal(gateway: Gateway, *functions: str, headers: dict[str, str] | None = 
 def test_a_status(gateway: Gateway) -> None:
     path = gateway.route({NAME: {"functions": [change(401, 403)]}, "key-auth": {}})
     refused = gateway.ask(path)
-    assert (refused.status, refused.json) == (403, {"message": "Missing API key in request"})
+    assert (refused.status, refused.json()) == (403, {"message": "Missing API key in request"})
     let_in = gateway.ask(path, {"apikey": "r"})
     assert (let_in.status, let_in.text) == (200, "hello")
 
@@ -49,7 +51,7 @@ def test_another_status_stays(gateway: Gateway) -> None:
 def test_one_after_another(gateway: Gateway) -> None:
     say = chunk("body.message = body.message .. '!'")
     answer = refusal(gateway, change(401, 402), change(402, 418), say, say)
-    assert (answer.status, answer.json) == (418, {"message": "Missing API key in request!!"})
+    assert (answer.status, answer.json()) == (418, {"message": "Missing API key in request!!"})
 
 
 def test_without_functions(gateway: Gateway) -> None:
@@ -67,7 +69,7 @@ def test_a_common_form(gateway: Gateway) -> None:
     answer = refusal(gateway, chunk(form))
     assert answer.status == 401
     assert answer.headers.get("X-Error-Code") == "401"
-    assert answer.json == {"error": True, "status": 401, "message": "Missing API key in request"}
+    assert answer.json() == {"error": True, "status": 401, "message": "Missing API key in request"}
 
 
 def test_a_text_for_a_table(gateway: Gateway) -> None:
@@ -109,7 +111,7 @@ def everywhere(gateway: Gateway, *functions: str) -> Iterator[None]:
 def test_where_no_route_matches(gateway: Gateway) -> None:
     with everywhere(gateway, change(404, 405)):
         answer = gateway.ask("/no-such-route")
-    assert (answer.status, answer.json) == (405, {"error_msg": "404 Route Not Found"})
+    assert (answer.status, answer.json()) == (405, {"error_msg": "404 Route Not Found"})
 
 
 def test_an_upstreams_response_stays(gateway: Gateway) -> None:
@@ -122,7 +124,7 @@ def test_an_upstreams_response_stays(gateway: Gateway) -> None:
 def test_one_that_fails_changes_nothing(gateway: Gateway) -> None:
     fails = chunk("code = 418; body = nil; body = body .. ''")
     answer = refusal(gateway, fails, chunk("header['X-Next'] = code"))
-    assert (answer.status, answer.json) == (401, {"message": "Missing API key in request"})
+    assert (answer.status, answer.json()) == (401, {"message": "Missing API key in request"})
     assert answer.headers.get("X-Next") == "401"
     assert "failed to run lua code: " in gateway.log
     assert "attempt to concatenate local 'body' (a nil value)" in gateway.log

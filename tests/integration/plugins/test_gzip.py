@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
+
+from pygw.testing.messages import Answer
 
 TEXT = b"hello, hello, hello, hello, hello, hello, hello, hello\n"
 HTML = ("Content-Type", "text/html")

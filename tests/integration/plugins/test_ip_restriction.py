@@ -19,7 +19,7 @@ def gateway(start_gateway: Callable[..., Gateway]) -> Gateway:
 def ask(gateway: Gateway, **conf: Any) -> tuple[int, Any]:
     """Status of a request from 127.0.0.1, and what is said when it is refused."""
     answer = gateway.ask(gateway.route({"ip-restriction": conf}))
-    return answer.status, answer.json if answer.status != 200 else None
+    return answer.status, answer.json() if answer.status != 200 else None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from support import jose
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
+
+from pygw.testing.messages import Answer
 
 KEY = b"-secret-length-must-be-32-chars-"
 
@@ -62,7 +64,7 @@ def test_other_headers(gateway: Gateway) -> None:
 def test_without_a_token(gateway: Gateway) -> None:
     answer = gateway.ask(gateway.route({"jwe-decrypt": CONF}))
     assert answer.status == 403
-    assert answer.json == {"message": "missing JWE token in request"}
+    assert answer.json() == {"message": "missing JWE token in request"}
     assert gateway.ask(gateway.route({"jwe-decrypt": {**CONF, "strict": False}})).status == 200
 
 
@@ -82,7 +84,7 @@ def test_without_a_token(gateway: Gateway) -> None:
 def test_what_is_refused(gateway: Gateway, make: Callable[[], str], message: str) -> None:
     answer = send(gateway, make())
     assert answer.status == 400
-    assert answer.json == {"message": message}
+    assert answer.json() == {"message": message}
 
 
 @pytest.mark.parametrize("name", CONF)

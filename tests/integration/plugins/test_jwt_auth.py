@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from support import jose
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
 
 from pygw.hub.clock import VirtualClock
+from pygw.testing.messages import Answer
 
 FAILED = "failed to verify jwt"
 PAYLOAD = {"key": "HS256"}
@@ -57,7 +58,7 @@ def send(gateway: Gateway, token: str, **conf: Any) -> Answer:
 
 def refused(answer: Answer, message: str) -> bool:
     assert answer.headers.get("WWW-Authenticate") == 'Bearer realm="jwt"'
-    assert answer.json == {"message": message}
+    assert answer.json() == {"message": message}
     return answer.status == 401
 
 
@@ -108,7 +109,7 @@ def test_a_secret_of_another_consumer(gateway: Gateway) -> None:
 def test_what_is_no_token(gateway: Gateway, token: str) -> None:
     answer = send(gateway, token)
     assert answer.status == 401
-    assert answer.json["message"] in ("JWT token invalid", "missing user key in JWT token")
+    assert answer.json()["message"] in ("JWT token invalid", "missing user key in JWT token")
 
 
 @pytest.mark.usefixtures("our_libraries")

@@ -32,7 +32,7 @@ def test_without_a_key(gateway: Gateway) -> None:
 def test_with_a_key_that_nobody_has(gateway: Gateway) -> None:
     answer = gateway.ask(gateway.route({"key-auth": {}}), {"apikey": "secret-guess"})
     assert answer.status == 401
-    assert answer.json == {"message": "Invalid API key in request"}
+    assert answer.json() == {"message": "Invalid API key in request"}
     assert answer.headers.get("WWW-Authenticate") == 'apikey realm="key"'
     assert "failed to find consumer: invalid api key" in gateway.log
     assert "secret-guess" not in gateway.log
@@ -73,7 +73,7 @@ def test_other_names_for_header_and_query(gateway: Gateway) -> None:
     path = gateway.route({"key-auth": {"header": "X-Key", "query": "k"}})
     assert gateway.ask(path, {"x-key": "one"}).status == 200
     assert gateway.ask(f"{path}?k=one").status == 200
-    assert gateway.ask(path, {"apikey": "one"}).json == {"message": "Missing API key in request"}
+    assert gateway.ask(path, {"apikey": "one"}).json() == {"message": "Missing API key in request"}
     assert gateway.ask(f"{path}?apikey=one").status == 401
 
 
@@ -86,7 +86,7 @@ def test_the_header_wins_over_the_query(gateway: Gateway) -> None:
 @pytest.mark.parametrize("query", ["apikey", "apikey=", "apikey=one&apikey=two"])
 def test_a_query_argument_that_is_no_key(gateway: Gateway, query: str) -> None:
     answer = gateway.ask(f"{gateway.route({'key-auth': {}})}?{query}")
-    assert answer.json == {"message": "Invalid API key in request"}
+    assert answer.json() == {"message": "Invalid API key in request"}
 
 
 def test_credentials_are_passed_on_by_default(gateway: Gateway) -> None:
@@ -125,7 +125,7 @@ def test_anonymous_consumer_that_is_not_there(gateway: Gateway) -> None:
     path = gateway.route({"key-auth": {"anonymous_consumer": "ghost"}})
     answer = gateway.ask(path)
     assert answer.status == 401
-    assert answer.json == {"message": "Invalid user authorization"}
+    assert answer.json() == {"message": "Invalid user authorization"}
     assert answer.headers.get("WWW-Authenticate") == 'apikey realm="key"'
     message = "key-auth failed to authenticate the request, code: 401. error: "
     assert f"{message}failed to get anonymous consumer ghost" in gateway.log
@@ -172,7 +172,7 @@ def test_a_key_from_the_environment(
 def test_nobody_has_a_key(start_gateway: Callable[..., Gateway]) -> None:
     gateway = start_gateway()
     answer = gateway.ask(gateway.route({"key-auth": {}}), {"apikey": "x"})
-    assert answer.json == {"message": "Invalid API key in request"}
+    assert answer.json() == {"message": "Invalid API key in request"}
     assert "failed to find consumer: Missing related consumer" in gateway.log
 
 

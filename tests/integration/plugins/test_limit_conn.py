@@ -108,7 +108,7 @@ def test_rejected_code_and_message(
     path = limit(gateway, slow, rejected_code=429, rejected_msg="Too many.", **policy)
     crowd.enter(path)
     answer = gateway.ask(path)
-    assert (answer.status, answer.json) == (429, {"error_msg": "Too many."})
+    assert (answer.status, answer.json()) == (429, {"error_msg": "Too many."})
     crowd.leave()
 
 

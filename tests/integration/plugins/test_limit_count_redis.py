@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
 from support.limits import advance, in_redis, limit, quota, statuses
 from support.redis_server import Redis
 
 from pygw.hub.clock import VirtualClock
+from pygw.testing.messages import Answer
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_a_wrong_password(gateway: Gateway, server: Redis) -> None:
 def test_nobody_listens(gateway: Gateway, server: Redis) -> None:
     conf = in_redis(server, redis_port=1)
     answer = gateway.ask(limit(gateway, **conf))
-    assert (answer.status, answer.json) == (500, {"error_msg": "failed to limit count"})
+    assert (answer.status, answer.json()) == (500, {"error_msg": "failed to limit count"})
     assert "failed to limit count: connection refused" in gateway.log
     assert gateway.ask(limit(gateway, **conf, allow_degradation=True)).status == 200
 

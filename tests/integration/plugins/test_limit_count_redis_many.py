@@ -39,7 +39,7 @@ def test_a_wrong_password_behind_a_sentinel(
     gateway: Gateway, watched: tuple[Redis, Redis, Redis]
 ) -> None:
     path = limit(gateway, **by_sentinel(watched, redis_password="bad"))
-    assert gateway.ask(path).json == {"error_msg": "failed to limit count"}
+    assert gateway.ask(path).json() == {"error_msg": "failed to limit count"}
     message = "failed to limit count: redis connection failed, err: WRONGPASS"
     assert message in gateway.log
 

@@ -111,7 +111,7 @@ def test_rejected_code_and_message(gateway: Gateway, policy: dict[str, Any]) -> 
     path = limit(gateway, rejected_code=429, rejected_msg="Slow down.", **policy)
     assert gateway.ask(path).status == 200
     answer = gateway.ask(path)
-    assert (answer.status, answer.json) == (429, {"error_msg": "Slow down."})
+    assert (answer.status, answer.json()) == (429, {"error_msg": "Slow down."})
 
 
 def test_a_rejected_request_does_not_reach_the_upstream(gateway: Gateway) -> None:

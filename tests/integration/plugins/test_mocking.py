@@ -10,10 +10,11 @@ from xml.etree import ElementTree
 
 import gevent
 import pytest
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
 from support.limits import advance
 
 from pygw.hub.clock import VirtualClock
+from pygw.testing.messages import Answer
 
 
 @pytest.fixture(scope="module")
@@ -94,15 +95,15 @@ def test_examples_in_a_schema(
 ) -> None:
     conf = {**schema(a={"type": kind, "example": example}), "content_type": content_type}
     answer = ask(gateway, conf)
-    assert answer.json == {"a": value}
-    assert type(answer.json["a"]) is type(value)
+    assert answer.json() == {"a": value}
+    assert type(answer.json()["a"]) is type(value)
     assert answer.headers.get("Content-Type") == content_type
 
 
 def test_an_example_that_is_false(gateway: Gateway, plugin_source: Path | None) -> None:
     """APISIX takes it for no example."""
     path = gateway.route({"mocking": schema(a={"type": "boolean", "example": False})})
-    seen = {gateway.ask(path).json["a"] for _ in range(20)}
+    seen = {gateway.ask(path).json()["a"] for _ in range(20)}
     assert seen == ({True, False} if plugin_source else {False})
 
 
@@ -110,7 +111,7 @@ def test_an_example_that_is_false(gateway: Gateway, plugin_source: Path | None) 
 def test_random_values(gateway: Gateway, example: dict[str, Any]) -> None:
     kinds = ("string", "number", "integer", "boolean")
     path = gateway.route({"mocking": schema(**{kind: {"type": kind, **example} for kind in kinds})})
-    seen = [gateway.ask(path).json for _ in range(20)]
+    seen = [gateway.ask(path).json() for _ in range(20)]
     for made in seen:
         assert re.fullmatch("[a-z]{1,10}", made["string"])
         assert 0 <= made["number"] < 10000
@@ -138,7 +139,7 @@ def test_objects_and_arrays(gateway: Gateway) -> None:
             random_str_arr={"type": "array", "items": {"type": "string"}},
             nested_obj={"type": "object", "properties": outer},
         ),
-    ).json
+    ).json()
     assert made["id"] == "abcd"
     assert 1 <= len(made["random_str_arr"]) <= 3
     assert all(re.fullmatch("[a-z]{1,10}", each) for each in made["random_str_arr"])
@@ -149,8 +150,8 @@ def test_objects_and_arrays(gateway: Gateway) -> None:
 
 def test_what_a_schema_does_not_say(gateway: Gateway) -> None:
     conf = schema(none={"type": "array"}, other={"type": "null"}, empty={"type": "object"})
-    assert ask(gateway, conf).json == {"empty": {}}
-    assert ask(gateway, {"response_schema": {}}).json == {}
+    assert ask(gateway, conf).json() == {"empty": {}}
+    assert ask(gateway, {"response_schema": {}}).json() == {}
 
 
 @pytest.mark.parametrize("content_type", ["application/xml", "text/xml", "text/xml; charset=utf-8"])

@@ -56,7 +56,7 @@ def test_no_way_lets_in(gateway: Gateway, headers: dict[str, str]) -> None:
     asked = len(gateway.upstream.requests)
     answer = gateway.ask(gateway.route({"multi-auth": {"auth_plugins": WAYS}}), headers)
     assert answer.status == 401
-    assert answer.json == {"message": "Authorization Failed"}
+    assert answer.json() == {"message": "Authorization Failed"}
     assert len(gateway.upstream.requests) == asked
 
 

@@ -317,7 +317,7 @@ def test_what_is_not_collected_any_more_is_not_shown(gateway: Gateway) -> None:
     end"""
     answer = gateway.ask(gateway.route({"serverless-pre-function": {"functions": [run]}}))
     assert answer.status == 500
-    assert answer.json == {"message": "Failed to retrieve metrics: no data available"}
+    assert answer.json() == {"message": "Failed to retrieve metrics: no data available"}
 
 
 def test_attributes(start_gateway: Callable[..., Gateway]) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
 from support.limits import advance
 
 from pygw.hub.clock import VirtualClock
+from pygw.testing.messages import Answer
 
 STATUS = "Apisix-Cache-Status"
 

@@ -9,7 +9,9 @@ from typing import Any
 import gevent
 import pytest
 from gevent import socket
-from support.gateway import PATIENCE, Gateway, read_message
+from support.gateway import PATIENCE, Gateway
+
+from pygw.testing.messages import answer, read_request
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +42,12 @@ def test_request_buffering(gateway: Gateway, buffering: bool) -> None:
         if not buffering:
             client.sendall(b"cd")
         with gevent.Timeout(PATIENCE), connection.makefile("rb") as stream:
-            message = read_message(stream)
-        assert message
-        assert message[2] == b"abcd"
+            seen = read_request(stream)
+        assert seen
+        assert seen.body == b"abcd"
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         with gevent.Timeout(PATIENCE), client.makefile("rb") as stream:
-            answer = read_message(stream)
-        assert answer
-        assert answer[2] == b"ok"
+            assert answer(stream.read(), "POST").body == b"ok"
 
 
 @pytest.mark.parametrize("disabled", [True, False])

@@ -8,7 +8,9 @@ from typing import Any
 
 import gevent
 import pytest
-from support.gateway import Gateway, Seen, Upstream
+from support.gateway import Gateway, Upstream
+
+from pygw.testing.messages import Seen
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.gateway import Gateway, Headers
+from support.gateway import Gateway
+
+from pygw.testing.messages import Headers
 
 
 def headers(gateway: Gateway, conf: dict[str, Any], *sent: tuple[str, str]) -> Headers:

@@ -68,7 +68,7 @@ def test_the_routes_own_uri(gateway: Gateway) -> None:
     expose(gateway, "/apisix/t/show")
     answer = gateway.ask("/apisix/t/show")
     assert answer.status == 200
-    assert answer.json == {"uri": "/apisix/t/show"}
+    assert answer.json() == {"uri": "/apisix/t/show"}
     assert answer.headers.get("Content-Type") == "application/json"
 
 
@@ -85,7 +85,7 @@ def test_a_uri_below(gateway: Gateway) -> None:
 
 def test_methods(gateway: Gateway) -> None:
     expose(gateway, "/take", uri="/apisix/t/take")
-    assert gateway.ask("/take", method="PUT", body=b"data").json["body"] == "data"
+    assert gateway.ask("/take", method="PUT", body=b"data").json()["body"] == "data"
     assert gateway.ask("/take").status == 404
 
 

@@ -7,7 +7,9 @@ import gzip
 from typing import Any
 
 import pytest
-from support.gateway import Answer, Gateway
+from support.gateway import Gateway
+
+from pygw.testing.messages import Answer
 
 
 def ask(
@@ -33,7 +35,7 @@ def test_status_code(gateway: Gateway) -> None:
 
 def test_body(gateway: Gateway) -> None:
     answer = ask(gateway, {"body": '{"code":"ok"}'}, b"hello", ("Content-Type", "text/x"))
-    assert answer.json == {"code": "ok"}
+    assert answer.json() == {"code": "ok"}
     assert answer.headers.get("Content-Type") == "text/x"
     assert answer.headers.get("Content-Length") in (None, "13")
 

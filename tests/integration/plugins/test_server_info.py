@@ -39,7 +39,7 @@ def gateway(start_gateway: Callable[..., Gateway]) -> Gateway:
 
 def told(gateway: Gateway) -> Any:
     """What its API answers."""
-    return gateway.ask(gateway.route({"serverless-pre-function": {"functions": [TELL]}})).json
+    return gateway.ask(gateway.route({"serverless-pre-function": {"functions": [TELL]}})).json()
 
 
 def key(gateway: Gateway) -> bytes:

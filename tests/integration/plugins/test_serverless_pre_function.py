@@ -61,7 +61,7 @@ def test_the_first_that_answers_ends_the_request(gateway: Gateway) -> None:
     answers = 'return function() return 402, { error = "pay" } end'
     path = run(gateway, answers, 'return function() ngx.header["X-Later"] = 1 end')
     answer = gateway.ask(path)
-    assert (answer.status, answer.json) == (402, {"error": "pay"})
+    assert (answer.status, answer.json()) == (402, {"error": "pay"})
     assert "X-Later" not in answer.headers
     assert len(gateway.upstream.requests) == asked
 

@@ -38,7 +38,7 @@ def work(gateway: Gateway, *rules: dict[str, Any], **plugins: Any) -> str:
 def test_a_status_for_a_case(gateway: Gateway) -> None:
     path = work(gateway, {"case": IS_FOO, "actions": [["return", {"code": 403}]]})
     answer = gateway.ask(f"{path}?name=foo")
-    assert (answer.status, answer.json) == (403, {"error_msg": "rejected by workflow"})
+    assert (answer.status, answer.json()) == (403, {"error_msg": "rejected by workflow"})
     assert gateway.ask(path).status == 200
 
 

@@ -10,22 +10,23 @@ from typing import Any
 import gevent
 import pytest
 from gevent import event, server
-from support.gateway import Gateway, Upstream, excuse, read_message, running_gateway
+from support.gateway import Gateway, Upstream, excuse, running_gateway
 
 from pygw.hub.clock import VirtualClock
+from pygw.testing.messages import Seen, read_request
 
 
 class Node:
     """A server that answers with its name.
 
     status: what it answers; hangs: it does not; probes: the requests for /status that it got, and
-    requests: the others, each as (first line, headers). context: to speak TLS.
+    requests: the others. context: to speak TLS.
     """
 
     def __init__(self, context: Any = None) -> None:
         self.status, self.hangs = 200, False
-        self.probes: list[tuple[str, Any]] = []
-        self.requests: list[tuple[str, Any]] = []
+        self.probes: list[Seen] = []
+        self.requests: list[Seen] = []
         self.connections = 0
         self._over = event.Event()
         self._tls = {"ssl_context": context} if context else {}
@@ -48,11 +49,10 @@ class Node:
             self._answer(connection, stream)
 
     def _answer(self, connection: Any, stream: Any) -> None:
-        message = read_message(stream)
-        if not message:
+        seen = read_request(stream)
+        if not seen:
             return
-        is_probe = message[0].split(" ")[1] == "/status"
-        (self.probes if is_probe else self.requests).append(message[:2])
+        (self.probes if seen.target == "/status" else self.requests).append(seen)
         if self.hangs:
             self._over.wait()
             return

@@ -83,8 +83,9 @@ def test_the_way_of_asking(site: Any, pair: list[Any]) -> None:
     )
     begin(site, pair, checks={"active": conf})
     site.pass_until(lambda: bool(pair[0].probes))
-    first, headers = pair[0].probes[0]
-    assert first == "POST /status HTTP/1.1"
+    probe = pair[0].probes[0]
+    headers = probe.headers
+    assert (probe.method, probe.target, probe.version) == ("POST", "/status", "HTTP/1.1")
     assert headers.get("Host") == "probe.com"
     assert headers.get("User-Agent") == "checker"
     assert headers.get("X-A") == "b"
@@ -102,14 +103,14 @@ def test_the_way_of_asking(site: Any, pair: list[Any]) -> None:
 def test_the_host_of_a_probe(site: Any, pair: list[Any], upstream: Any, host: str) -> None:
     begin(site, pair, checks={"active": active()}, **upstream)
     site.pass_until(lambda: bool(pair[0].probes))
-    assert pair[0].probes[0][1].get("Host") == host
+    assert pair[0].probes[0].headers.get("Host") == host
 
 
 def test_a_node_with_a_domain_is_probed_by_it(site: Any, pair: list[Any]) -> None:
     path = site.route({f"localhost:{pair[0].port}": 1}, checks={"active": active()})
     site.gateway.ask(path)
     site.pass_until(lambda: bool(pair[0].probes))
-    assert pair[0].probes[0][1].get("Host") == "localhost"
+    assert pair[0].probes[0].headers.get("Host") == "localhost"
 
 
 def test_a_port_for_probes(site: Any, nodes: Callable[[int], list[Any]]) -> None:

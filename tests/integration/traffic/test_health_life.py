@@ -56,7 +56,7 @@ def test_other_checks_without_a_request(site: Any, pair: list[Any]) -> None:
     checks = {"active": active(http_path="/status", req_headers=["X-New: yes"])}
     upstream = {"nodes": nodes, "checks": checks}
     gateway.put(f"routes{path}", gateway.describe(path, {}, upstream=upstream))
-    site.pass_until(lambda: pair[0].probes[-1][1].get("X-New") == "yes")
+    site.pass_until(lambda: pair[0].probes[-1].headers.get("X-New") == "yes")
 
 
 def test_an_upstream_that_routes_share(site: Any, pair: list[Any]) -> None:
@@ -99,7 +99,7 @@ def test_the_state_of_all_checkers(site: Any, pair: list[Any]) -> None:
     told = site.gateway.route(plugins)
 
     def nodes() -> dict[int, dict[str, Any]]:
-        infos = {info["name"]: info for info in site.gateway.ask(told).json}
+        infos = {info["name"]: info for info in site.gateway.ask(told).json()}
         assert infos[f"/apisix/routes{path}"]["type"] == "http"
         return {node["port"]: node for node in infos[f"/apisix/routes{path}"]["nodes"]}
 

@@ -29,11 +29,11 @@ def test_each_instance_has_a_checker_that_ends_with_it(
     one, two = nodes(2)
     instances = [{"port": node.port, "checks": CHECKS} for node in (one, two)]
     path = site.gateway.route({"t-instances": {"instances": instances}})
-    assert site.gateway.ask(path).json == [False, False], "they are made when they are asked for"
+    assert site.gateway.ask(path).json() == [False, False], "they are made when they are asked for"
     site.pass_until(lambda: bool(one.probes) and bool(two.probes))
-    assert site.gateway.ask(path).json == [True, True]
+    assert site.gateway.ask(path).json() == [True, True]
     two.status = 500
-    site.pass_until(lambda: site.gateway.ask(path).json == [True, False])
+    site.pass_until(lambda: site.gateway.ask(path).json() == [True, False])
     site.gateway.delete(f"routes{path}")
     site.clock.advance(3)
     site.settle()
