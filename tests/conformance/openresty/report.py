@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.openresty.run import FAILED, PASSED, SKIPPED, Verdict
+from pygw.testing.tfiles.run import FAILED, PASSED, SKIPPED, Verdict
 
 _MARK = "<!-- What follows is made by the command that it names. -->\n"
 _HEAD = f"""{_MARK}

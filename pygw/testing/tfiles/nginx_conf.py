@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from conformance.openresty.spec import Block, Spec
+from pygw.testing.tfiles.spec import Block, Spec
 
 _VARIABLE = re.compile(r"\$(TEST_NGINX_[A-Z0-9_]+)")
 _ROOT = """        location / {

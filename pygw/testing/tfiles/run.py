@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.openresty import application, checks, client, conf, exceptions, mocks, nginx_conf
-from conformance.openresty.services import free_port
-from conformance.openresty.spec import Block, Spec
-from conformance.openresty.zygote import Zygote
+from pygw.testing.tfiles import application, checks, client, conf, exceptions, mocks, nginx_conf
+from pygw.testing.tfiles.services import free_port
+from pygw.testing.tfiles.spec import Block, Spec
+from pygw.testing.tfiles.zygote import Zygote
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 _TIMEOUT = 3.0  # seconds that a client waits for the next bytes, unless the block says otherwise

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.openresty import conf
+from pygw.testing.tfiles import conf
 
 LUA = Path(__file__).with_name("lua")
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}

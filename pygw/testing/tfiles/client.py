@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.openresty.spec import Block
+from pygw.testing.tfiles.spec import Block
 
 _LINE = re.compile(r"\s*(\S+)(?: +(\S+))?(?: +(\S+))? *\s*$")
 _COMMENT = re.compile(r"^\s*#[^\n]+\s+|^\s+")

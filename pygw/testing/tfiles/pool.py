@@ -20,9 +20,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.openresty import network, services, spec
-from conformance.openresty.run import FAILED, BlockRun, Place, Verdict
-from conformance.openresty.zygote import Zygote
+from pygw.testing.tfiles import network, services, spec
+from pygw.testing.tfiles.run import FAILED, BlockRun, Place, Verdict
+from pygw.testing.tfiles.zygote import Zygote
 
 _PORT = 1984  # of Test::Nginx, in a network of one's own
 _PORTS = range(20000, 30000)  # below those that the kernel gives to clients

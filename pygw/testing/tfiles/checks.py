@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from conformance.openresty import exceptions
-from conformance.openresty.client import Response
-from conformance.openresty.spec import Block, regex
+from pygw.testing.tfiles import exceptions
+from pygw.testing.tfiles.client import Response
+from pygw.testing.tfiles.spec import Block, regex
 
 Expand = Callable[[str], str]
 _SHOWN = 600  # characters of a value in a message

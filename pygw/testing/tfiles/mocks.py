@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from conformance.openresty.spec import Block
+from pygw.testing.tfiles.spec import Block
 
 _PATIENCE = 10.0  # seconds that a server waits for its peer
 

@@ -1,0 +1,90 @@
+"""Owns what pytest holds of a specification: its file, its blocks, how a failure reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pygw.testing.tfiles import spec
+from pygw.testing.tfiles.pool import Source
+from pygw.testing.tfiles.run import FAILED, SKIPPED, Verdict
+
+
+class NotRun(pytest.Item):
+    """Says why nothing else is there."""
+
+    def __init__(self, *, why: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._why = why
+
+    def runtest(self) -> None:
+        pytest.skip(self._why)
+
+
+class SpecFile(pytest.File):
+    """One specification."""
+
+    def __init__(
+        self,
+        *,
+        source: tuple[Path, Path],
+        found: spec.Spec | spec.SpecError,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.source, self._found = source, found
+
+    def collect(self) -> Iterator[pytest.Item]:
+        found = self._found
+        if isinstance(found, spec.SpecError):
+            raise self.CollectError(str(found))
+        if found.skip_all:
+            yield NotRun.from_parent(self, name="all", why=found.skip_all)
+        seen: Counter[str] = Counter()
+        for index, block in enumerate(found.blocks):
+            seen[block.name] += 1
+            name = block.name + (f" ({seen[block.name]})" if seen[block.name] > 1 else "")
+            yield BlockItem.from_parent(
+                self, name=name, source=Source(*self.source, index), block=block
+            )
+
+
+class BlockItem(pytest.Item):
+    """One block; it runs in the background, here its verdict is waited for."""
+
+    def __init__(self, *, source: Source, block: spec.Block, **options: Any) -> None:
+        super().__init__(**options)
+        self.source, self._block = source, block
+        self.future: Future[Verdict] | None = None
+
+    def runtest(self) -> None:
+        assert self.future
+        verdict = self.future.result()
+        if verdict.outcome == SKIPPED:
+            pytest.skip("; ".join(verdict.why))
+        if verdict.outcome == FAILED:
+            raise Wrong(verdict)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if not isinstance(excinfo.value, Wrong):
+            return super().repr_failure(excinfo, style)
+        verdict = excinfo.value.verdict
+        where = f"{self.source.checkout / self.source.path}:{self._block.line}"
+        kept = [f"kept: {verdict.directory}"] if verdict.directory else []
+        return "\n".join([where, *verdict.why, *kept, "error.log ends with:", verdict.log])
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.source.checkout / self.source.path, self._block.line - 1, self.name
+
+
+class Wrong(Exception):
+    """A block failed."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__("; ".join(verdict.why))
+        self.verdict = verdict
