@@ -20,13 +20,15 @@ class Upstream:
 
     connections: how many were made to it.
 
-    It answers 200 "hello", unless `reply` or `respond` say otherwise.
+    It answers 200 "hello", unless `reply`, `reply_once` or `respond` say otherwise. An answer with
+    "Connection: close" ends its connection.
     """
 
     def __init__(self) -> None:
         self.requests: list[Seen] = []
         self.connections = 0
         self._respond: Callable[[Seen], Reply] = _hello
+        self._once: Reply | None = None
         pool = gevent.pool.Pool()  # whose greenlets end with the server
         self._server = gevent.server.StreamServer(("127.0.0.1", 0), self._serve, spawn=pool)
         self._server.start()
@@ -43,6 +45,10 @@ class Upstream:
         """Answer every request so from now on; body: str, bytes, or what JSON can say."""
         self._respond = lambda _: (status, headers, body)
 
+    def reply_once(self, status: int = 200, body: Any = "", headers: Fields | None = None) -> None:
+        """Answer the next request so, and the others as before; as reply(). The last call holds."""
+        self._once = (status, headers, body)
+
     def respond(self, function: Callable[[Seen], Reply]) -> None:
         """Answer requests with what function(request) returns: (status, headers, body)."""
         self._respond = function
@@ -50,7 +56,7 @@ class Upstream:
     def reset(self) -> None:
         """Forget the requests, and what to answer."""
         self.requests.clear()
-        self._respond = _hello
+        self._respond, self._once = _hello, None
 
     def stop(self) -> None:
         """End it; connections that are open are closed."""
@@ -61,16 +67,21 @@ class Upstream:
         with contextlib.closing(connection), connection.makefile("rb") as stream:
             while seen := read_request(stream):
                 self.requests.append(seen)
-                connection.sendall(_message(seen, *self._respond(seen)))
+                once, self._once = self._once, None
+                status, headers, body = once or self._respond(seen)
+                fields = pairs(headers)
+                connection.sendall(_message(seen, status, fields, body))
+                if ("connection", "close") in ((name.lower(), value) for name, value in fields):
+                    return
 
 
 def _hello(_: Seen) -> Reply:
     return 200, None, "hello"
 
 
-def _message(seen: Seen, status: int, headers: Fields | None, body: Any) -> bytes:
+def _message(seen: Seen, status: int, given: list[tuple[str, str]], body: Any) -> bytes:
     data = body if isinstance(body, bytes) else _text(body).encode()
-    fields = pairs(headers)
+    fields = list(given)
     if not isinstance(body, str | bytes):
         fields.append(("Content-Type", "application/json"))
     if not any(name.lower() == "transfer-encoding" for name, _ in fields):

@@ -1,4 +1,4 @@
-"""A whole gateway in this process on the embedded store, an upstream that keeps what it got."""
+"""A whole gateway in this process on the embedded store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import gevent
 import yaml
-from gevent import server, socket
+from gevent import socket
 from support import applied, leftovers
 
 from pygw.config.choose import open_store
@@ -22,7 +22,8 @@ from pygw.config.settings import load
 from pygw.config.store import Store
 from pygw.gateway import Gateway as Worker
 from pygw.hub.clock import Clock
-from pygw.testing.messages import Answer, Fields, Seen, answer, pairs, read_request, request
+from pygw.testing.messages import Answer, Fields, answer, pairs, request
+from pygw.testing.upstream import Upstream
 
 PATIENCE = 20.0  # seconds before a test gives up on an event
 
@@ -32,38 +33,6 @@ def excuse() -> None:
     watch = leftovers.WATCHES.get("function")
     if watch:
         watch.allowed.update(watch.new())
-
-
-class Upstream:
-    """Answers 200 and "hello", or once what `answer` says; `requests` is what it got."""
-
-    def __init__(self) -> None:
-        self.requests: list[Seen] = []
-        self.answer: tuple[int, list[tuple[str, str]], bytes] | None = None
-        self._server = server.StreamServer(("127.0.0.1", 0), self._serve)
-        self._server.start()
-        self.node = f"127.0.0.1:{self._server.server_port}"
-
-    @property
-    def last(self) -> Seen:
-        return self.requests[-1]
-
-    def _serve(self, connection: Any, _address: Any) -> None:
-        with contextlib.closing(connection), connection.makefile("rb") as stream:
-            seen = read_request(stream)
-            if not seen:
-                return
-            self.requests.append(seen)
-            answer, self.answer = self.answer, None
-            status, fields, text = answer or (200, [], b"hello")
-            if not any(name.lower() == "transfer-encoding" for name, _ in fields):
-                fields = [*fields, ("Content-Length", str(len(text)))]
-            lines = [f"HTTP/1.1 {status} Reason", "Connection: close"]
-            lines += [f"{name}: {value}" for name, value in fields]
-            connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + text)
-
-    def stop(self) -> None:
-        self._server.stop(timeout=0)
 
 
 @dataclass

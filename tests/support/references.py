@@ -7,9 +7,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from support.gateway import Gateway, Upstream, running_gateway
+from support.gateway import Gateway, running_gateway
 
 from pygw.hub.clock import VirtualClock
+from pygw.testing.upstream import Upstream
 
 PLUGINS = Path(__file__).parents[1] / "integration/apisix/plugins"
 

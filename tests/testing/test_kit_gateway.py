@@ -45,6 +45,18 @@ def test_what_the_upstream_answers_is_up_to_the_test(gateway: Gateway) -> None:
         gateway.upstream.last  # noqa: B018
 
 
+def test_one_answer_differs(gateway: Gateway) -> None:
+    path = gateway.route()
+    gateway.upstream.reply(202, "always")
+    gateway.upstream.reply_once(500, "never")
+    gateway.upstream.reply_once(503, "once", {"Connection": "close"})
+    assert [gateway.get(path).text for _ in range(3)] == ["once", "always", "always"]
+    assert gateway.upstream.connections == 2
+    gateway.upstream.reply_once(503)
+    gateway.upstream.reset()
+    assert gateway.get(path).text == "hello"
+
+
 def test_heads_and_empty_answers(gateway: Gateway) -> None:
     path = gateway.route()
     assert gateway.request("HEAD", path).body == b""

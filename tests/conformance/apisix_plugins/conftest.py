@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from conformance.apisix_plugins.groups import GROUP_A
-from support.gateway import Gateway, Upstream, excuse, running_gateway
+from support.gateway import Gateway, excuse, running_gateway
 
 from pygw.hub.clock import VirtualClock
+from pygw.testing.upstream import Upstream
 
 
 @pytest.fixture(scope="session")

@@ -166,7 +166,7 @@ def test_oas_validator(gateway: Gateway, needs: Needs) -> None:
 def test_api_breaker(gateway: Gateway) -> None:
     conf = {"break_response_code": 599, "unhealthy": {"http_statuses": [500], "failures": 1}}
     path = gateway.route({"api-breaker": conf})
-    gateway.upstream.answer = (500, [], b"")
+    gateway.upstream.reply_once(500, b"")
     assert [gateway.ask(path).status for _ in range(2)] == [500, 599]
 
 

@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from support.gateway import Gateway, Upstream
+from support.gateway import Gateway
+
+from pygw.testing.upstream import Upstream
 
 Needs = Callable[[str], None]
 
@@ -63,7 +65,7 @@ def test_body_transformer(gateway: Gateway, needs: Needs) -> None:
         "response": {"input_format": "json", "template": "<got>{{n}}</got>"},
     }
     path = gateway.route({"body-transformer": conf})
-    gateway.upstream.answer = (200, [("Content-Type", "application/json")], b'{"n": 7}')
+    gateway.upstream.reply_once(200, b'{"n": 7}', [("Content-Type", "application/json")])
     answer = gateway.ask(path, {"Content-Type": "text/xml"}, "POST", b"<root><n>5</n></root>")
     assert sent_json(gateway) == {"n": "5"}
     assert (answer.status, answer.text) == (200, "<got>7</got>")

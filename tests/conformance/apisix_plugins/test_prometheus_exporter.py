@@ -17,7 +17,8 @@ import gevent
 import pytest
 import yaml
 from conformance.apisix_plugins.conftest import skip_without_library
-from support.gateway import Upstream
+
+from pygw.testing.upstream import Upstream
 
 PATIENCE = 20.0  # seconds
 

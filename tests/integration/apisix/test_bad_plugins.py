@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.gateway import Gateway, Upstream, running_gateway
+from support.gateway import Gateway, running_gateway
 
 from pygw.testing.messages import Answer
+from pygw.testing.upstream import Upstream
 
 PHASES = ("rewrite", "access", "before_proxy", "header_filter", "body_filter", "log")
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.gateway import Gateway, Upstream, excuse, running_gateway
+from support.gateway import Gateway, excuse, running_gateway
 from support.limits import advance
 from support.redis_server import Redis, running, running_cluster, running_sentinel
 
 from pygw.hub.clock import Clock, VirtualClock
+from pygw.testing.upstream import Upstream
 
 PLUGINS = (
     "key-auth",

@@ -26,9 +26,9 @@ class Circuit:
 
     def ask(self, status: int = 200) -> Answer:
         """Ask once; the upstream, if it is asked, answers with a status."""
-        self.gateway.upstream.answer = (status, [], b"")
+        self.gateway.upstream.reply(status)
         answer = self.gateway.ask(self.path, host=self.host)
-        self.gateway.upstream.answer = None
+        self.gateway.upstream.reply(200, "hello")
         return answer
 
     def statuses(self, *upstream: int) -> list[int]:

@@ -43,7 +43,7 @@ def ask(
 ) -> Answer:
     """Ask a new route with this configuration, whose upstream answers with these fields."""
     path = gateway.route({"brotli": conf, **(others or {})})
-    gateway.upstream.answer = (200, list(fields), body)
+    gateway.upstream.reply_once(200, body, fields)
     return gateway.ask(path, {"Accept-Encoding": accept} if accept else None)
 
 
@@ -109,7 +109,7 @@ def test_how_it_is_compressed(gateway: Gateway, conf: dict[str, Any]) -> None:
 def test_http_version(gateway: Gateway) -> None:
     for conf, compressed in [({}, False), ({"http_version": 1.0}, True)]:
         path = gateway.route({"brotli": conf})
-        gateway.upstream.answer = (200, [HTML], TEXT)
+        gateway.upstream.reply_once(200, TEXT, [HTML])
         target = path + " HTTP/1.0\r\nHost: a\r\nAccept-Encoding: br\r\n\r\n"
         assert is_compressed(gateway.ask(target)) == compressed
 

@@ -149,7 +149,7 @@ def test_a_token_that_never_gets_too_old(gateway: Gateway) -> None:
 
 
 def test_the_upstreams_cookies_stay(gateway: Gateway) -> None:
-    gateway.upstream.answer = (200, [("Set-Cookie", "a=b")], b"")
+    gateway.upstream.reply_once(200, b"", [("Set-Cookie", "a=b")])
     answer = gateway.ask(gateway.route({"csrf": {"key": KEY}}))
     first, second = answer.headers.all("Set-Cookie")
     assert first == "a=b"

@@ -48,19 +48,19 @@ CHUNKED = [("Transfer-Encoding", "chunked")]
     ],
 )
 def test_a_body_in_pieces(gateway: Gateway, conf: dict[str, str], text: str) -> None:
-    gateway.upstream.answer = 200, CHUNKED, b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+    gateway.upstream.reply_once(200, b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", CHUNKED)
     assert ask(gateway, conf).text == text
 
 
 def test_a_response_without_a_body_gets_one(gateway: Gateway) -> None:
-    gateway.upstream.answer = 404, [], b""
+    gateway.upstream.reply_once(404, b"")
     answer = ask(gateway, {"before_body": "a", "after_body": "z"})
     assert (answer.status, answer.text) == (404, "az")
 
 
 def test_what_was_said_of_the_old_body_goes(gateway: Gateway) -> None:
     fields = [("ETag", '"1"'), ("Last-Modified", "Sun, 22 Nov 2026 10:00:00 GMT")]
-    gateway.upstream.answer = 200, [*fields, ("Content-Encoding", "x")], b"hello"
+    gateway.upstream.reply_once(200, b"hello", [*fields, ("Content-Encoding", "x")])
     headers = ask(gateway, {"body": "b"}).headers
     for name in ("ETag", "Last-Modified", "Content-Encoding", "Content-Length"):
         assert headers.get(name) is None
@@ -68,7 +68,7 @@ def test_what_was_said_of_the_old_body_goes(gateway: Gateway) -> None:
 
 def test_headers(gateway: Gateway) -> None:
     fields = [("Server", "one"), ("X-Kept", "1")]
-    gateway.upstream.answer = 200, fields, b"hello"
+    gateway.upstream.reply_once(200, b"hello", fields)
     conf = {"before_body": "a ", "headers": {"X-Echo": "yes", "X-Number": 12, "X-Kept": "2"}}
     answer = ask(gateway, conf)
     assert answer.text == "a hello"

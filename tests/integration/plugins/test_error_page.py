@@ -111,7 +111,7 @@ def test_a_route_without_the_plugin(gateway: Gateway, pages: Pages) -> None:
 
 def test_an_upstreams_error_stays(gateway: Gateway, pages: Pages) -> None:
     pages(error_500={"body": "page"})
-    gateway.upstream.answer = 500, [], b"theirs"
+    gateway.upstream.reply_once(500, b"theirs")
     answer = gateway.ask(gateway.route({NAME: {}}))
     assert (answer.status, answer.text) == (500, "theirs")
 

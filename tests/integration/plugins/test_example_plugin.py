@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.gateway import Gateway, Upstream
+from support.gateway import Gateway
 
 from pygw.paths import PLUGINS_DIR
+from pygw.testing.upstream import Upstream
 
 NAME = "example-plugin"
 NOWHERE = {"type": "roundrobin", "nodes": {"127.0.0.1:1": 1}}

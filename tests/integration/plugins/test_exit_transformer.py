@@ -116,7 +116,7 @@ def test_where_no_route_matches(gateway: Gateway) -> None:
 
 def test_an_upstreams_response_stays(gateway: Gateway) -> None:
     with everywhere(gateway, change(404, 405)):
-        gateway.upstream.answer = 404, [], b"theirs"
+        gateway.upstream.reply_once(404, b"theirs")
         answer = gateway.ask(gateway.route({}))
     assert (answer.status, answer.text) == (404, "theirs")
 

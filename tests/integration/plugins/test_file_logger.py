@@ -28,7 +28,7 @@ def shared_gateway(start_gateway: Callable[..., Gateway]) -> Gateway:
 @pytest.fixture
 def gateway(shared_gateway: Gateway) -> Iterator[Gateway]:
     yield shared_gateway
-    shared_gateway.upstream.answer = None
+    shared_gateway.upstream.reset()
 
 
 @pytest.fixture
@@ -273,13 +273,13 @@ def test_the_response_s_body_on_a_condition(
 
 
 def test_a_compressed_body_is_logged_as_text(gateway: Gateway, path: Path) -> None:
-    gateway.upstream.answer = 200, [("Content-Encoding", "gzip")], gzip.compress(b"in plain")
+    gateway.upstream.reply_once(200, gzip.compress(b"in plain"), [("Content-Encoding", "gzip")])
     entry = logged(gateway, path, {"include_resp_body": True})
     assert entry["response"]["body"] == "in plain"
 
 
 def test_a_body_of_an_unknown_encoding_is_logged_as_it_is(gateway: Gateway, path: Path) -> None:
-    gateway.upstream.answer = 200, [("Content-Encoding", "zstd")], b"as it is"
+    gateway.upstream.reply_once(200, b"as it is", [("Content-Encoding", "zstd")])
     before = len(gateway.log)
     entry = logged(gateway, path, {"include_resp_body": True})
     assert entry["response"]["body"] == "as it is"
@@ -287,7 +287,7 @@ def test_a_body_of_an_unknown_encoding_is_logged_as_it_is(gateway: Gateway, path
 
 
 def test_a_body_that_does_not_decode_is_logged_as_it_is(gateway: Gateway, path: Path) -> None:
-    gateway.upstream.answer = 200, [("Content-Encoding", "gzip")], b"no gzip"
+    gateway.upstream.reply_once(200, b"no gzip", [("Content-Encoding", "gzip")])
     before = len(gateway.log)
     entry = logged(gateway, path, {"include_resp_body": True})
     assert entry["response"]["body"] == "no gzip"

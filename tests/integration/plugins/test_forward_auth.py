@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from gevent import socket
-from support.gateway import Gateway, Upstream
+from support.gateway import Gateway
 
 from pygw.testing.messages import answer
+from pygw.testing.upstream import Upstream
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_headers_of_the_service_to_the_upstream(
     gateway: Gateway, service: Upstream, route: Callable[..., str]
 ) -> None:
     path = route(upstream_headers=["X-User-ID", "X-Role"])
-    service.answer = (200, [("X-User-ID", "ann"), ("X-Secret", "s")], b"")
+    service.reply_once(200, "", {"X-User-ID": "ann", "X-Secret": "s"})
     gateway.ask(path, {"X-User-ID": "forged", "X-Role": "root"})
     seen = gateway.upstream.last.headers
     assert seen.all("X-User-ID") == ["ann"]
@@ -88,7 +89,7 @@ def test_refused(
 ) -> None:
     path = route(client_headers=["Location", "X-Why"])
     before = len(gateway.upstream.requests)
-    service.answer = (status, [("Location", "/login"), ("X-Other", "1")], b"go away")
+    service.reply_once(status, "go away", {"Location": "/login", "X-Other": "1"})
     answer = gateway.ask(path)
     assert answer.status == status
     assert answer.text == "go away"
@@ -101,7 +102,7 @@ def test_refused(
 def test_no_headers_for_the_client_unless_named(
     gateway: Gateway, service: Upstream, route: Callable[..., str]
 ) -> None:
-    service.answer = (403, [("Location", "/login")], b"no")
+    service.reply_once(403, "no", {"Location": "/login"})
     assert gateway.ask(route()).headers.get("Location") is None
 
 

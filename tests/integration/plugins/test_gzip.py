@@ -32,7 +32,7 @@ def ask(
 ) -> Answer:
     """Ask a new route with this configuration, whose upstream answers with these fields."""
     path = gateway.route({"gzip": conf}, **route)
-    gateway.upstream.answer = (status, list(fields), body)
+    gateway.upstream.reply_once(status, body, fields)
     return gateway.ask(path, {"Accept-Encoding": accept} if accept else None)
 
 
@@ -129,7 +129,7 @@ def test_buffers_and_level_are_told_in_the_log(gateway: Gateway) -> None:
 @pytest.mark.parametrize(("least", "compressed"), [(None, False), (1.0, True), (1.1, False)])
 def test_http_version(gateway: Gateway, least: float | None, compressed: bool) -> None:
     path = gateway.route({"gzip": {} if least is None else {"http_version": least}})
-    gateway.upstream.answer = (200, [HTML], TEXT)
+    gateway.upstream.reply_once(200, TEXT, [HTML])
     target = path + " HTTP/1.0\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n"
     assert is_gzipped(gateway.ask(target)) == compressed
 
@@ -179,7 +179,7 @@ def test_a_long_body(gateway: Gateway) -> None:
 def test_what_other_plugins_make_of_the_body_is_compressed(gateway: Gateway) -> None:
     other = {"response-rewrite": {"body": "changed " * 20}}
     path = gateway.route({"gzip": {}, **other})
-    gateway.upstream.answer = (200, [HTML], TEXT)
+    gateway.upstream.reply_once(200, TEXT, [HTML])
     answer = gateway.ask(path, {"Accept-Encoding": "gzip"})
     assert is_gzipped(answer, b"changed " * 20)
 

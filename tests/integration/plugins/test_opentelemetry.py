@@ -171,7 +171,7 @@ def test_the_service_of_the_route(gateway: Gateway, collector: HttpCollector) ->
 def test_errors_of_the_upstream(
     gateway: Gateway, collector: HttpCollector, status: int, is_error: bool
 ) -> None:
-    gateway.upstream.answer = status, [], b""
+    gateway.upstream.reply_once(status, b"")
     gateway.ask(gateway.route({"opentelemetry": ON}))
     (span,) = spans(gateway, collector)
     wanted = (Status.STATUS_CODE_ERROR, f"upstream error: {status}") if is_error else (0, "")

@@ -85,7 +85,7 @@ def test_status(gateway: Gateway) -> None:
     path = gateway.route({"prometheus": {}})
     for _ in range(2):
         gateway.ask(path)
-    gateway.upstream.answer = 404, [], b""
+    gateway.upstream.reply_once(404, b"")
     gateway.ask(f"{path}/x")
     shown = Shown(gateway)
     ((labels, value),) = shown.values("apisix_http_status", route=path[1:], code="200")

@@ -35,7 +35,7 @@ def gateway(start_gateway: Callable[..., Gateway], directory: Path) -> Gateway:
 @pytest.fixture(autouse=True)
 def _answers_are_asked_for(gateway: Gateway) -> Iterator[None]:
     yield
-    gateway.upstream.answer = None
+    gateway.upstream.reset()
 
 
 def cached(gateway: Gateway, **conf: Any) -> str:
@@ -53,7 +53,7 @@ def ask(
     body: bytes = b"hello",
 ) -> tuple[str | None, Answer]:
     """Ask, the upstream answering so; returns the cache's status and the answer."""
-    gateway.upstream.answer = (status, list(upstream_fields), body)
+    gateway.upstream.reply_once(status, body, upstream_fields)
     answer = gateway.ask(path, headers, method)
     return answer.headers.get("Apisix-Cache-Status"), answer
 
@@ -123,7 +123,7 @@ def test_part_of_a_body_is_not_kept(gateway: Gateway) -> None:
     path = cached(gateway)
     chunked = ("Transfer-Encoding", "chunked")
     for _ in range(2):
-        gateway.upstream.answer = (200, [chunked], b"5\r\nab")
+        gateway.upstream.reply_once(200, b"5\r\nab", [chunked, ("Connection", "close")])
         with pytest.raises((ValueError, AssertionError)):
             assert gateway.ask(path).body == b"abcde"
     assert statuses(gateway, path, 2) == ["MISS", "HIT"]

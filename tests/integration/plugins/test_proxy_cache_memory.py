@@ -26,7 +26,7 @@ def gateway(start_gateway: Callable[..., Gateway]) -> Gateway:
 @pytest.fixture(autouse=True)
 def _answers_are_asked_for(gateway: Gateway) -> Iterator[None]:
     yield
-    gateway.upstream.answer = None
+    gateway.upstream.reset()
 
 
 def cached(gateway: Gateway, others: dict[str, Any] | None = None, **conf: Any) -> str:
@@ -45,7 +45,7 @@ def ask(
     body: bytes = b"hello",
 ) -> tuple[str | None, Answer]:
     """Ask, the upstream answering so; returns the cache's status and the answer."""
-    gateway.upstream.answer = (status, list(upstream_fields), body)
+    gateway.upstream.reply_once(status, body, upstream_fields)
     answer = gateway.ask(path, headers, method)
     return answer.headers.get(STATUS), answer
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import gevent
 import pytest
-from support.gateway import Gateway, Upstream
+from support.gateway import Gateway
 
 from pygw.testing.messages import Seen
+from pygw.testing.upstream import Upstream
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def copy_of(
 def test_the_mirror_gets_the_request_and_the_client_the_upstreams_answer(
     gateway: Gateway, mirror: Upstream
 ) -> None:
-    mirror.answer = (500, [("X-Mirror", "1")], b"no")
+    mirror.reply_once(500, b"no", {"X-Mirror": "1"})
     original, copy = copy_of(gateway, mirror, "PATH?a=1&b=%20", headers={"X-A": "1"})
     assert (copy.method, copy.target) == (original.method, original.target)
     assert copy.headers.get("X-A") == "1"

@@ -101,7 +101,7 @@ def test_for_the_upstream_alone(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize(("said", "told"), [("theirs", "theirs"), ("", "mine")])
 def test_an_id_in_the_upstreams_response(gateway: Gateway, said: str, told: str) -> None:
-    gateway.upstream.answer = 200, [(NAME, said)], b""
+    gateway.upstream.reply_once(200, b"", [(NAME, said)])
     path = gateway.route({"request-id": {}})
     assert gateway.ask(path, {NAME: "mine"}).headers.all(NAME) == [told]
 

@@ -21,7 +21,7 @@ def ask(
     tail: str = "",
 ) -> Answer:
     """The response that comes of rewriting the upstream's."""
-    gateway.upstream.answer = (status, list(fields), body)
+    gateway.upstream.reply_once(status, body, fields)
     return gateway.ask(gateway.route({"response-rewrite": conf}) + tail)
 
 
@@ -148,7 +148,7 @@ def test_vars_decide_which_responses_are_rewritten(gateway: Gateway) -> None:
     path = gateway.route({"response-rewrite": conf})
     answer = gateway.ask(path)
     assert (answer.status, answer.text, answer.headers.get("A")) == (200, "hello", None)
-    gateway.upstream.answer = (500, [], b"oops")
+    gateway.upstream.reply_once(500, b"oops")
     answer = gateway.ask(path)
     assert (answer.status, answer.text, answer.headers.get("A")) == (503, "later", "b")
 

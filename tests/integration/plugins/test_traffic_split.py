@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.gateway import Gateway, Upstream
+from support.gateway import Gateway
+
+from pygw.testing.upstream import Upstream
 
 IS_V2 = [{"vars": [["http_x_version", "==", "v2"]]}]
 V2 = {"X-Version": "v2"}

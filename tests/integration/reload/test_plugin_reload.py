@@ -8,7 +8,9 @@ from typing import Any
 
 import gevent
 import pytest
-from support.gateway import Gateway, Upstream, running_gateway
+from support.gateway import Gateway, running_gateway
+
+from pygw.testing.upstream import Upstream
 
 PLUGIN = """
 local core = require "apisix.core"

@@ -10,10 +10,11 @@ from typing import Any
 import gevent
 import pytest
 from gevent import event, server
-from support.gateway import Gateway, Upstream, excuse, running_gateway
+from support.gateway import Gateway, excuse, running_gateway
 
 from pygw.hub.clock import VirtualClock
 from pygw.testing.messages import Seen, read_request
+from pygw.testing.upstream import Upstream
 
 
 class Node:

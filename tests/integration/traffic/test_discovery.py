@@ -9,9 +9,10 @@ from typing import Any
 import gevent
 import pytest
 from support import nameserver
-from support.gateway import Upstream, running_gateway
+from support.gateway import running_gateway
 
 from pygw.hub.clock import VirtualClock
+from pygw.testing.upstream import Upstream
 
 
 @pytest.fixture(scope="module")
