@@ -36,6 +36,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="where chance begins in gateways under test: the same N, the same run",
     )
+    group.addoption(
+        "--pygw-t",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="run a Test::Nginx file, or all .t files of a directory; repeatable",
+    )
+    group.addoption(
+        "--pygw-t-jobs",
+        type=int,
+        default=6,
+        metavar="N",
+        help="how many blocks of Test::Nginx files run at once (most of them wait)",
+    )
+    group.addoption(
+        "--pygw-t-keep",
+        type=Path,
+        metavar="DIR",
+        help="keep each block's directory (nginx.conf, app.lua, logs) here, and say where",
+    )
     parser.addini(
         "pygw_monkey_patch",
         "let gevent patch Python before tests are imported, as in a worker, for Python plugins "
@@ -56,9 +77,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the seed of this run."""
+    """Choose the seed of this run; take Test::Nginx files, if there are any."""
     given = config.getoption("--pygw-seed")
     config.stash[_SEED] = given or random.randrange(1, _MAX_SEED)
+    if paths := config.getoption("--pygw-t"):
+        from pygw.testing.tfiles import collector
+
+        collector.enable(config, paths)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,4 +1,7 @@
-"""Owns the blocks that nothing but nginx can run, and why: nginx_only.yaml beside it."""
+"""Owns what a block may ask for that only nginx has: sections, libraries, lines of its debug log.
+
+The lines stand in debug_lines.yaml beside it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 import yaml
 
-FILE = Path(__file__).with_name("nginx_only.yaml")
+FILE = Path(__file__).with_name("debug_lines.yaml")
 
 # Sections that ask for something of nginx's own.
 SECTIONS = {
@@ -35,8 +38,8 @@ _LACKING = {
 
 
 @cache
-def _table() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(FILE.read_text())
+def _debug_lines() -> list[str]:
+    loaded: list[str] = yaml.safe_load(FILE.read_text())
     return loaded
 
 
@@ -44,21 +47,9 @@ def is_debug(pattern: Any) -> bool:
     """Whether a text or regex that a block looks for in the log is of nginx's debug lines."""
     text = pattern.pattern if isinstance(pattern, re.Pattern) else str(pattern)
     plain = re.sub(r"\\([^\w])", r"\1", text)
-    lines = _table()["debug_lines"]
-    return any(line in text or line in plain or plain in line for line in lines if plain)
+    return any(line in text or line in plain or plain in line for line in _debug_lines() if plain)
 
 
 def lacking(log: str) -> str | None:
     """Why a block that failed could not have passed, from its log; None: it failed."""
     return next((why for text, why in _LACKING.items() if re.search(text, log)), None)
-
-
-def reason(path: Path, block: str) -> str | None:
-    """Why that block of that file is not run, or None."""
-    number = re.match(r"TEST (\d+)\b", block)
-    name = "/".join(path.parts[1:])
-    for why, files in _table()["blocks"].items():
-        blocks = files.get(name)
-        if blocks == "all" or (blocks and number and int(number[1]) in blocks):
-            return str(why)
-    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,19 @@ class NotRun(pytest.Item):
 
 
 class SpecFile(pytest.File):
-    """One specification."""
+    """One specification. source: the checkout, and the file's path in it. exempt(path, block): why
+    that block cannot be run, or None."""
 
     def __init__(
         self,
         *,
         source: tuple[Path, Path],
         found: spec.Spec | spec.SpecError,
+        exempt: Callable[[Path, str], str | None] = lambda path, block: None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.source, self._found = source, found
+        self.source, self._found, self._exempt = source, found, exempt
 
     def collect(self) -> Iterator[pytest.Item]:
         found = self._found
@@ -49,9 +51,12 @@ class SpecFile(pytest.File):
         for index, block in enumerate(found.blocks):
             seen[block.name] += 1
             name = block.name + (f" ({seen[block.name]})" if seen[block.name] > 1 else "")
-            yield BlockItem.from_parent(
-                self, name=name, source=Source(*self.source, index), block=block
-            )
+            source = Source(*self.source, index, bool(found.settings.get("apisix")))
+            item = BlockItem.from_parent(self, name=name, source=source, block=block)
+            if why := self._exempt(source.path, block.name):
+                item.future = Future()
+                item.future.set_result(Verdict(SKIPPED, [why]))
+            yield item
 
 
 class BlockItem(pytest.Item):

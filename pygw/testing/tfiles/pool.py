@@ -31,11 +31,15 @@ _AGAIN = 240.0  # seconds that second chances may take in all
 
 @dataclass(frozen=True)
 class Source:
-    """A block by where it stands: checkout, file (relative to it) and index in the file."""
+    """A block by where it stands: checkout, file (relative to it) and index in the file.
+
+    ordered: the file's blocks run one after the other, since each leaves something for the next.
+    """
 
     checkout: Path
     path: Path
     index: int
+    ordered: bool = False
 
 
 Job = tuple[Source, "Future[Verdict]"]
@@ -70,9 +74,9 @@ class Pool:
     def __init__(self, jobs: int, keep: Path | None) -> None:
         self._keep = keep
         self._count = jobs
-        self._root = Path(tempfile.mkdtemp(prefix="pygw-conformance-"))
+        self._root = Path(tempfile.mkdtemp(prefix="pygw-t-"))
         self._root.chmod(0o755)
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._left = 0
         self._failed: list[tuple[Job, Verdict]] = []
@@ -82,8 +86,16 @@ class Pool:
         """Run blocks, each when its turn has come; to be called once."""
         jobs: list[Job] = [(source, Future()) for source in sources]
         self._left = len(jobs)
+        files: dict[Path, list[Job]] = {}
         for job in jobs:
-            self._queue.put(job)
+            source = job[0]
+            if not source.ordered:
+                self._queue.put([job])
+            elif (path := source.checkout / source.path) in files:
+                files[path].append(job)
+            else:
+                files[path] = [job]
+                self._queue.put(files[path])
         for number in range(self._count):
             thread = threading.Thread(target=_Runner(self, number).work, daemon=True)
             self._threads.append(thread)
@@ -101,32 +113,34 @@ class Pool:
             thread.join()
         shutil.rmtree(self._root, ignore_errors=True)
 
-    def next(self) -> Job | None:
-        """The next block to run; None: there is none."""
+    def next(self) -> list[Job] | None:
+        """What to run next, one after the other; None: there is nothing."""
         return self._queue.get()
 
     def settle(self, job: Job, verdict: Verdict) -> list[tuple[Job, Verdict]]:
         """Note a verdict. Gives what has failed so far when it was the last, else nothing."""
         with self._lock:
             self._left -= 1
-            if verdict.outcome == FAILED and self._count > 1:
+            if verdict.outcome == FAILED and self._count > 1 and not job[0].ordered:
                 self._failed.append((job, verdict))
             else:
                 job[1].set_result(verdict)
             return self._failed if self._left == 0 else []
 
     def place(self, checkout: Path, number: int, port: int, env: dict[str, str]) -> Place:
-        """A directory that looks like the checkout, but whose t/servroot is one's own."""
+        """A directory that looks like the checkout, but whose servroot, in t/ if it has one, is
+        one's own."""
         around = self._root / str(number) / f"of-{checkout.name}"
         directory = around / checkout.name
-        servroot = directory / "t" / "servroot"
+        tests = directory / "t" if (checkout / "t").is_dir() else directory
+        servroot = tests / "servroot"
         if not around.exists():
-            (directory / "t").mkdir(parents=True)
+            tests.mkdir(parents=True)
             links = {around / each.name: each for each in checkout.parent.iterdir()}
-            for each in [*checkout.iterdir(), *(checkout / "t").iterdir()]:
+            for each in [*checkout.iterdir(), *(checkout / tests.relative_to(directory)).iterdir()]:
                 links[directory / each.relative_to(checkout)] = each
             for link, target in links.items():
-                if link not in (directory, directory / "t", servroot):
+                if link not in (directory, tests, servroot):
                     link.symlink_to(target)
         return Place(directory, servroot, port, {**env, **environment(servroot, port)})
 
@@ -156,10 +170,11 @@ class _Runner:
         self._port = _PORT if alone else _server_port()
         with services.running(alone) as env, contextlib.closing(Zygote()) as zygote:
             self._env = env
-            while job := self._pool.next():
-                failed = self._pool.settle(job, self._run(job[0], zygote))
-                if failed:
-                    self._once_more(failed, zygote)
+            while jobs := self._pool.next():
+                for job in jobs:
+                    failed = self._pool.settle(job, self._run(job[0], zygote))
+                    if failed:
+                        self._once_more(failed, zygote)
 
     def _once_more(self, failed: list[tuple[Job, Verdict]], zygote: Zygote) -> None:
         deadline = time.monotonic() + _AGAIN

@@ -5,21 +5,23 @@ Without --openresty there is one skipped test that says so.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from conformance.openresty import report
 
-from pygw.testing.tfiles import spec
+from pygw.testing.tfiles import collector
 from pygw.testing.tfiles.items import BlockItem, NotRun, SpecFile
-from pygw.testing.tfiles.pool import Pool, environment
 
 HERE = Path(__file__).parent
-_POOL = pytest.StashKey[Pool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,13 +36,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--conformance-report", metavar="FILE", type=Path, help="write the table (md)")
     group.addoption("--conformance-json", metavar="FILE", type=Path, help="write every verdict")
-    group.addoption(
-        "--conformance-keep",
-        metavar="DIR",
-        type=Path,
-        help="keep each block's directory (nginx.conf, app.lua, logs) here, and say where",
-    )
-    group.addoption("--conformance-jobs", metavar="N", type=int, default=6, help="blocks at once")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--openresty"):
+        collector.enable(config, [])
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -62,47 +62,45 @@ class Specifications(pytest.File):
             return
         files = [found for path in paths for found in _files(path.resolve())]
         with ThreadPoolExecutor(4) as executor:
-            loaded = list(executor.map(lambda each: _load(*each), files))
+            loaded = list(executor.map(lambda each: collector.load(*each), files))
         for (checkout, path), found in zip(files, loaded, strict=True):
             name = f"{checkout.name}/{path.relative_to('t')}"
             yield SpecFile.from_parent(
-                self, name=name, path=checkout / path, source=(checkout, path), found=found
+                self,
+                name=name,
+                path=checkout / path,
+                source=(checkout, path),
+                found=found,
+                exempt=_exempt,
             )
 
 
 def _files(path: Path) -> list[tuple[Path, Path]]:
     """The specifications of a checkout, or the one that was named."""
     if path.is_file():
-        checkout = next(each.parent for each in path.parents if each.name == "t")
-        return [(checkout, path.relative_to(checkout))]
+        return [collector.checkout_of(path)]
     return [(path, each.relative_to(path)) for each in sorted(path.glob("t/**/*.t"))]
 
 
-def _load(checkout: Path, path: Path) -> spec.Spec | spec.SpecError:
-    try:
-        return spec.load(checkout, path, environment(Path("/nowhere/t/servroot"), 1984))
-    except spec.SpecError as error:
-        return error
+@cache
+def _nginx_only() -> dict[str, dict[str, Any]]:
+    loaded: dict[str, dict[str, Any]] = yaml.safe_load((HERE / "nginx_only.yaml").read_text())
+    return loaded
+
+
+def _exempt(path: Path, block: str) -> str | None:
+    """Why nothing but nginx can run that block of that file, or None."""
+    number = re.match(r"TEST (\d+)\b", block)
+    name = "/".join(path.parts[1:])
+    for why, files in _nginx_only().items():
+        blocks = files.get(name)
+        if blocks == "all" or (blocks and number and int(number[1]) in blocks):
+            return why
+    return None
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_finish(session: pytest.Session) -> None:
-    items = [item for item in session.items if isinstance(item, BlockItem)]
-    if not items or session.config.option.collectonly:
-        return
-    option = session.config.getoption
-    pool = Pool(min(option("--conformance-jobs"), len(items)), option("--conformance-keep"))
-    session.config.stash[_POOL] = pool
-    futures = pool.submit(item.source for item in items)
-    for item, future in zip(items, futures, strict=True):
-        item.future = future
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    pool = session.config.stash.get(_POOL, None)
-    if not pool:
-        return
-    pool.close()
     outcomes = [
         report.Outcome(item.source.checkout, item.source.path, item.name, item.future.result())
         for item in session.items
