@@ -36,19 +36,24 @@ return _M
 class Node:
     """An upstream node; `status` is what it answers, `asked` how often it was, but for probes.
 
-    `probed` is what probes are answered, if that is something else.
+    Probes are answered `probed`, if that is something else; `last_probe` is what the last one was.
     """
 
     def __init__(self) -> None:
         self.status, self.asked = 200, 0
         self.probed: int | None = None
+        self.last_probe: int | None = None
         node = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 is_probe = self.path == "/health"
-                node.asked += not is_probe
-                self.send_response(node.probed or node.status if is_probe else node.status)
+                status = node.probed or node.status if is_probe else node.status
+                if is_probe:
+                    node.last_probe = status
+                else:
+                    node.asked += 1
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.send_header("X-Node", node.address)
                 self.end_headers()
@@ -176,10 +181,13 @@ def test_what_requests_meet_at_one_worker_all_workers_know(
     good, bad = pair
     failed = {"http_failures": 2, "http_statuses": [500]}
     begin(gateway, pair, active=probes(interval=1), passive={"unhealthy": failed})
-    bad.probed = 404  # speaks neither for nor against it
     with lines(gateway) as workers:
         one, other = workers.values()
-        until(lambda: told(gateway) == [dict.fromkeys((good.address, bad.address), "healthy")])
+        for status, usable in ((500, {good.address}), (200, {good.address, bad.address})):
+            bad.probed = status  # now each worker is seen to have its checker
+            until(lambda usable=usable: nodes_of(one) == nodes_of(other) == usable)
+        bad.probed = 404  # speaks neither for nor against it
+        until(lambda: bad.last_probe == 404)
         bad.status = 500
         until(lambda: get(one)["status"] == "200" and nodes_of(one) == {good.address})
         assert bad.asked >= 2
