@@ -1,4 +1,4 @@
-"""Owns what a block may ask for that only nginx has: sections, libraries, lines of its debug log.
+"""Owns what a block may ask for that only nginx has: libraries, lines of its debug log.
 
 The lines stand in debug_lines.yaml beside it.
 """
@@ -13,18 +13,6 @@ from typing import Any
 import yaml
 
 FILE = Path(__file__).with_name("debug_lines.yaml")
-
-# Sections that ask for something of nginx's own.
-SECTIONS = {
-    "http2": "HTTP/2",
-    "http3": "HTTP/3",
-    "stream_server_config": "nginx's stream subsystem",
-    "stream_config": "nginx's stream subsystem",
-    "stream_server_config2": "nginx's stream subsystem",
-    "reload_fails": "HUP of nginx itself",
-    "init": "nginx's own test database",
-    "http09": "HTTP/0.9",
-}
 
 # What a failed block's log says when it asked for what is not there.
 _LACKING = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -12,7 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pygw.testing.tfiles import application, checks, client, conf, exceptions, mocks, nginx_conf
+from pygw.testing.tfiles import (
+    application,
+    checks,
+    client,
+    conf,
+    exceptions,
+    files,
+    mocks,
+    nginx_conf,
+    skips,
+)
 from pygw.testing.tfiles.services import free_port
 from pygw.testing.tfiles.spec import Block, Spec
 from pygw.testing.tfiles.zygote import Zygote
@@ -23,8 +32,6 @@ _SETTLE = 1.0  # seconds that lines get to appear in the log
 _QUIET = 0.03  # seconds that a log is watched before unwanted lines are said not to be there
 _TAIL = 4000  # characters of the log in a verdict
 _INDEX = "<html><head><title>It works!</title></head><body>It works!</body></html>"
-_VERSION = (1, 27, 1)  # the nginx that blocks are told they run on
-_OPENSSL = (3, 0, 0)
 
 
 @dataclass
@@ -52,34 +59,6 @@ class Place:
     env: dict[str, str]
 
 
-def skip_reason(spec: Spec, block: Block) -> str | None:
-    """Why a block is not run at all, from its sections alone; None when it is."""
-    if block.skipped:
-        return block.skipped
-    if spec.env.get("TEST_NGINX_USE_HUP"):
-        return "HUP of nginx itself"
-    for name, reason in exceptions.SECTIONS.items():
-        if block.has(name):
-            return reason
-    for name, have in (("skip_nginx", _VERSION), ("skip_openssl", _OPENSSL)):
-        if block.has(name) and _version_says(block.text(name), have):
-            return f"{name}: {block.text(name).strip()}"
-    return None
-
-
-def _version_says(text: str, have: tuple[int, ...]) -> bool:
-    found = re.search(r":\s*([<>]=?)\s*([0-9.]+)", text)
-    if not found:
-        return False
-    wanted = tuple(int(each) for each in found[2].split("."))
-    return {
-        "<": have < wanted,
-        "<=": have <= wanted,
-        ">": have > wanted,
-        ">=": have >= wanted,
-    }[found[1]]
-
-
 class BlockRun:
     """One block in a place."""
 
@@ -94,7 +73,7 @@ class BlockRun:
     def run(self) -> Verdict:
         """Run it; never raises."""
         began = time.monotonic()
-        reason = skip_reason(self._spec, self._block)
+        reason = skips.reason(self._spec, self._block)
         if reason:
             return Verdict(SKIPPED, [reason])
         try:
@@ -163,10 +142,9 @@ class BlockRun:
         self._write_files()
 
     def _write_files(self) -> None:
-        for name, text in _files(self._block.sections.get("user_files")):
-            path = self._place.servroot / "html" / os.fsdecode(name.encode("latin-1"))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self._expand(text).encode("latin-1"))
+        files.write(
+            self._block.sections.get("user_files"), self._place.servroot / "html", self._expand
+        )
 
     def _not_started(self, failure: str) -> Verdict:
         skip = re.search(r"(?:^|\b)skip: ([^\n]*)", failure)
@@ -225,18 +203,13 @@ class BlockRun:
                 yield f"no end of the response within {seconds:g} s; got {got}"
             rest = exchange.data
             for _ in range(request.count):
-                answer = self._parse(rest, request.head)
+                answer = client.parse(rest, request.head)
                 rest = answer.left
                 yield from checks.response(block, answer, index, self._expand)
                 index += 1
                 time.sleep(block.number("wait", 0))
                 if index == total or _logs(block):
                     yield from self._judge_log(run)
-
-    def _parse(self, data: bytes, head: bool) -> client.Response:
-        if self._block.has("http09"):
-            return client.Response("200", "", data.decode("latin-1"))
-        return client.parse(data, head)
 
     def _judge_log(self, run: int, prefix: str = "") -> list[str]:
         """What is wrong with the log; gives lines that are late their time."""
@@ -267,23 +240,3 @@ class BlockRun:
 def _logs(block: Block, prefix: str = "") -> bool:
     names = (f"{prefix}error_log", f"no_{prefix}error_log", "" if prefix else "grep_error_log")
     return any(block.has(name) for name in names)
-
-
-def _files(section: Any) -> Iterator[tuple[str, str]]:
-    """Names and contents of user_files: ">>> NAME" lines, or a list of [name, content]."""
-    if isinstance(section, list):
-        for given, text, *_ in section:
-            yield given, text or ""
-        return
-    name: str | None = None
-    lines: list[str] = []
-    for line in re.findall(r"[^\n]*\n|[^\n]+", section or ""):
-        found = re.search(r">>> (\S+)", line)
-        if found:
-            if name:
-                yield name, "".join(lines)
-            name, lines = found[1], []
-        else:
-            lines.append(line)
-    if name:
-        yield name, "".join(lines)
