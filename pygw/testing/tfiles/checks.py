@@ -9,12 +9,25 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pygw.testing.tfiles import exceptions
+from pygw.testing.tfiles import bodies, exceptions
 from pygw.testing.tfiles.client import Response
 from pygw.testing.tfiles.spec import Block, regex
 
+_EACH = (
+    "error_code",
+    "error_code_like",
+    "raw_response_headers_like",
+    "raw_response_headers_unlike",
+    "response_headers",
+    "response_headers_like",
+    "response_body",
+    "response_body_eval",
+    "response_body_like",
+    "response_body_unlike",
+)
 Expand = Callable[[str], str]
 _SHOWN = 600  # characters of a value in a message
+_REFUSED = 1  # the exit code of a worker that does not start
 
 
 def shown(value: Any) -> str:
@@ -23,10 +36,16 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
-def response(block: Block, got: Response, index: int, expand: Expand) -> Iterator[str]:
-    """Everything that a block says of the response to its request of that index."""
+def response(block: Block, got: Response, index: int, count: int, expand: Expand) -> Iterator[str]:
+    """Everything that a block says of the response to its request of that index, of so many."""
     if block.has("ignore_response"):
         return
+    for name in _EACH if count > 1 else ():
+        value = block.sections.get(name)
+        if value is not None and not isinstance(value, list):
+            if index == 0:
+                yield f"{name} must be a list, since there are {count} requests"
+            return
     if got.trouble:
         yield f"the response is broken: {got.trouble}"
     yield from _code(block, got, index)
@@ -87,22 +106,26 @@ def _headers(block: Block, got: Response, index: int, expand: Expand) -> Iterato
 
 
 def _body(block: Block, got: Response, index: int, expand: Expand) -> Iterator[str]:
+    body = bodies.filtered(block, got.body, index)
     if block.has("response_body"):
         wanted = block.at("response_body", index)
+        body = bodies.ordered(body) if block.has("response_body_json_sort") else body
         if isinstance(wanted, re.Pattern):
-            if not wanted.search(got.body):
-                yield f"body {shown(got.body)} is not like {shown(wanted)}"
-        elif wanted is not None and got.body != expand(wanted):
-            yield f"body {shown(got.body)}, not {shown(expand(wanted))}"
+            if not wanted.search(body):
+                yield f"body {shown(body)} is not like {shown(wanted)}"
+        elif wanted is None:
+            yield f"response_body has no value for request {index + 1}; got {shown(body)}"
+        elif body != (wanted := bodies.encoded(expand(wanted), block.text("charset"))):
+            yield f"body {shown(body)}, not {shown(wanted)}"
         return
     for name, positive in (("response_body_like", True), ("response_body_unlike", False)):
         wanted = block.at(name, index)
         if wanted is None:
             continue
         pattern = wanted if isinstance(wanted, re.Pattern) else expand(wanted)
-        if _search(pattern, got.body, "s") != positive:
+        if _search(pattern, body, "s") != positive:
             verb = "is not like" if positive else "is like"
-            yield f"body {shown(got.body)} {verb} {shown(wanted)}"
+            yield f"body {shown(body)} {verb} {shown(wanted)}"
         return
 
 
@@ -124,13 +147,33 @@ def log(
     """Everything that a block says of the error log. run: which repetition; prefix: "shutdown_"."""
     if not prefix and block.has("grep_error_log"):
         yield from _grepped(block, lines, run, expand)
-    for pattern in _expected(block, prefix):
+    unwanted = _patterns(block.sections.get(f"no_{prefix}error_log"))
+    yield from _lines(_expected(block, prefix), unwanted, lines, f"{prefix}error log")
+
+
+def access_log(block: Block, lines: list[str]) -> Iterator[str]:
+    """Everything that a block says of the access log."""
+    if not block.has("ignore_response"):
+        wanted, unwanted = map(_patterns, map(block.sections.get, ("access_log", "no_access_log")))
+        text = "".join(f"{line}\n" for line in lines)
+        yield from _lines(wanted, unwanted, lines, f"access log, which is {shown(text)}")
+
+
+def end(block: Block) -> Iterator[str]:
+    """What a block says of the exit code of a server that does not start."""
+    wanted = block.text("must_die").strip()
+    if wanted.isdigit() and int(wanted) != _REFUSED:
+        yield f"the exit code is {_REFUSED}, not {wanted}"
+
+
+def _lines(wanted: list[Any], unwanted: list[Any], lines: list[str], where: str) -> Iterator[str]:
+    for pattern in wanted:
         if not any(_in_line(pattern, line) for line in lines):
-            yield f"{shown(pattern)} matches no line of the {prefix}error log"
-    for pattern in _patterns(block.sections.get(f"no_{prefix}error_log")):
+            yield f"{shown(pattern)} matches no line of the {where}"
+    for pattern in unwanted:
         for line in lines:
             if _in_line(pattern, line):
-                yield f"{shown(pattern)} must match no line of the {prefix}error log: {shown(line)}"
+                yield f"{shown(pattern)} must match no line of the {where}: {shown(line)}"
                 break
 
 

@@ -61,7 +61,7 @@ def requests_of(block: Block, host: str, expand: Callable[[str], str]) -> list[R
     """The connections that a block makes, in order. Raises BadRequest."""
     if block.has("raw_request"):
         raw = block.sections["raw_request"]
-        delay = block.number("raw_request_middle_delay", 0)
+        delay = block.seconds("raw_request_middle_delay", 0)
         pieces = raw if isinstance(raw, list) else [raw]
         packets = [Packet(_bytes(each), delay if i else 0) for i, each in enumerate(pieces)]
         return [_request(packets)]

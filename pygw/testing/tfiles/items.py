@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pygw.testing.tfiles import spec
+from pygw.testing.tfiles import sections, spec
 from pygw.testing.tfiles.pool import Source
 from pygw.testing.tfiles.run import FAILED, SKIPPED, Verdict
 
@@ -56,6 +56,9 @@ class SpecFile(pytest.File):
             if why := self._exempt(source.path, block.name):
                 item.future = Future()
                 item.future.set_result(Verdict(SKIPPED, [why]))
+            for wrong, right in sections.misspelt(sorted(block.sections.keys() - block.read)):
+                text = f"section {wrong} means nothing to Test::Nginx; is it {right}?"
+                item.warn(pytest.PytestWarning(text))
             yield item
 
 
@@ -81,7 +84,8 @@ class BlockItem(pytest.Item):
         verdict = excinfo.value.verdict
         where = f"{self.source.checkout / self.source.path}:{self._block.line}"
         kept = [f"kept: {verdict.directory}"] if verdict.directory else []
-        return "\n".join([where, *verdict.why, *kept, "error.log ends with:", verdict.log])
+        log = ["error.log ends with:", verdict.log] if verdict.log else ["error.log is empty"]
+        return "\n".join([where, *verdict.why, *kept, *log])
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.source.checkout / self.source.path, self._block.line - 1, self.name

@@ -14,6 +14,7 @@ from typing import Any
 from pygw.testing.tfiles.spec import Block
 
 _PATIENCE = 10.0  # seconds that a server waits for its peer
+_SILENCE = 0.1  # seconds without a byte that end a query, where the block asks for that
 
 
 class Mock:
@@ -42,6 +43,9 @@ class Mock:
     def _text(self, name: str) -> Any:
         return self._block.sections.get(f"{self.kind}_{name}")
 
+    def _seconds(self, name: str) -> float:
+        return self._block.seconds(f"{self.kind}_{name}", 0.0)
+
     def _wanted(self) -> int | None:
         length = self._text("query_len")
         if length is not None:
@@ -55,10 +59,11 @@ class Mock:
             peer.settimeout(_PATIENCE)
             how = self._text("shutdown")
             if how is not None:
+                time.sleep(self._seconds("shutdown_delay"))
                 peer.shutdown(int(how))
             if how is None or int(how) == socket.SHUT_WR:
                 self._receive(peer)
-            time.sleep(_seconds(self._text("reply_delay")))
+            time.sleep(self._seconds("reply_delay"))
             if how is None or int(how) == socket.SHUT_RD:
                 for piece in _pieces(self._text("reply")):
                     peer.sendall(piece)
@@ -67,14 +72,19 @@ class Mock:
 
     def _receive(self, peer: socket.socket) -> None:
         wanted = self._wanted()
-        while piece := peer.recv(4096):
-            self.received += piece
-            if not wanted or len(self.received) >= wanted:
-                return
+        silence = self._text("query_auto_timeout") is not None
+        if silence:
+            peer.settimeout(self._seconds("query_auto_timeout") or _SILENCE)
+        with contextlib.suppress(TimeoutError):  # nothing more has come in that time
+            while piece := peer.recv(4096):
+                self.received += piece
+                if not silence and (not wanted or len(self.received) >= wanted):
+                    break
+        peer.settimeout(_PATIENCE)
 
     def _serve_datagram(self) -> None:
         self.received, peer = self._socket.recvfrom(4096)
-        time.sleep(_seconds(self._text("reply_delay")))
+        time.sleep(self._seconds("reply_delay"))
         for piece in _pieces(self._text("reply")):
             self._socket.sendto(piece, peer)
 
@@ -114,15 +124,6 @@ def _pieces(reply: Any) -> list[bytes]:
         return []
     texts = reply if isinstance(reply, list) else [reply]
     return [str(text).encode("latin-1") for text in texts]
-
-
-def _seconds(text: Any) -> float:
-    if text is None:
-        return 0.0
-    text = text.strip()
-    if text.endswith("ms"):
-        return float(text[:-2]) / 1000
-    return float(text.rstrip("s"))
 
 
 def started(block: Block, expand: Callable[[str], str], cwd: Path) -> list[Mock]:

@@ -39,6 +39,8 @@ def render(spec: Spec, block: Block, env: Mapping[str, str], port: int) -> str:
     name = block.text("server_name") or spec.settings.get("server_name", "localhost")
     servroot = env["TEST_NGINX_SERVROOT"]
     log = block.text("error_log_file") or f"{servroot}/logs/error.log"
+    judged = block.has("access_log") or block.has("no_access_log")
+    access_log = f"{servroot}/logs/access.log" if judged else "off"  # nobody reads it else
     extra = "".join(f"env {each!r};\n" for each in spec.settings.get("env", []))
     root = (
         "" if spec.settings.get("no_root_location") else _ROOT.replace("HTML", f"{servroot}/html")
@@ -65,7 +67,7 @@ env DYLD_FORCE_FLAT_NAMESPACE;
 {sections["main_config"]}
 
 http {{
-    access_log {servroot}/logs/access.log;
+    access_log {access_log};
     #access_log off;
 
     default_type text/plain;

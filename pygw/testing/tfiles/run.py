@@ -13,6 +13,7 @@ from typing import Any
 
 from pygw.testing.tfiles import (
     application,
+    bodies,
     checks,
     client,
     conf,
@@ -21,6 +22,7 @@ from pygw.testing.tfiles import (
     mocks,
     nginx_conf,
     skips,
+    spec,
 )
 from pygw.testing.tfiles.services import free_port
 from pygw.testing.tfiles.spec import Block, Spec
@@ -32,6 +34,9 @@ _SETTLE = 1.0  # seconds that lines get to appear in the log
 _QUIET = 0.03  # seconds that a log is watched before unwanted lines are said not to be there
 _TAIL = 4000  # characters of the log in a verdict
 _INDEX = "<html><head><title>It works!</title></head><body>It works!</body></html>"
+
+# What a block's author has to put right.
+_FAULTS = (conf.ConfError, client.BadRequest, nginx_conf.MissingVariable, bodies.UnknownFilter)
 
 
 @dataclass
@@ -76,11 +81,13 @@ class BlockRun:
         reason = skips.reason(self._spec, self._block)
         if reason:
             return Verdict(SKIPPED, [reason])
+        if self._block.broken:
+            return Verdict(FAILED, [self._block.broken])
         try:
             verdict = self._run()
         except application.Unsupported as error:
             verdict = Verdict(SKIPPED, [str(error)])
-        except (conf.ConfError, client.BadRequest, nginx_conf.MissingVariable) as error:
+        except _FAULTS as error:
             verdict = Verdict(FAILED, [f"{type(error).__name__}: {error}"])
         except Exception as error:  # a fault of the collector's own: seen, and the others go on
             verdict = Verdict(FAILED, [f"the collector failed: {error!r}"])
@@ -151,7 +158,8 @@ class BlockRun:
         if skip:
             return Verdict(SKIPPED, [skip[1]])
         if self._block.has("must_die"):
-            wrong = list(checks.log(self._block, self._new_lines(), 0, self._expand))
+            wrong = [*checks.end(self._block)]
+            wrong += checks.log(self._block, self._new_lines(), 0, self._expand)
             return Verdict(FAILED if wrong else PASSED, wrong)
         return Verdict(FAILED, ["the worker does not start: " + failure])
 
@@ -190,10 +198,10 @@ class BlockRun:
 
     def _requests(self, run: int) -> Iterator[str]:
         block = self._block
-        host = (block.text("server_name") or "localhost").strip()
+        host = self._spec.settings.get("server_name", "localhost")
         requests = client.requests_of(block, host, self._expand)
         index, total = 0, sum(each.count for each in requests)
-        seconds = block.number("timeout", _TIMEOUT)
+        seconds = block.seconds("timeout", self._timeout())
         shutdown = int(block.text("shutdown") or 1) if block.has("shutdown") else None
         address = (block.text("server_addr_for_client").strip() or "127.0.0.1", self._place.port)
         for request in requests:
@@ -205,14 +213,17 @@ class BlockRun:
             for _ in range(request.count):
                 answer = client.parse(rest, request.head)
                 rest = answer.left
-                yield from checks.response(block, answer, index, self._expand)
+                yield from checks.response(block, answer, index, total, self._expand)
                 index += 1
-                time.sleep(block.number("wait", 0))
+                time.sleep(block.seconds("wait", 0))
                 if index == total or _logs(block):
                     yield from self._judge_log(run)
 
+    def _timeout(self) -> float:
+        return spec.seconds(str(self._spec.settings.get("timeout", "")), _TIMEOUT)
+
     def _judge_log(self, run: int, prefix: str = "") -> list[str]:
-        """What is wrong with the log; gives lines that are late their time."""
+        """What is wrong with the logs; gives lines that are late their time."""
         if not _logs(self._block, prefix):
             return []
         start = self._seen
@@ -223,12 +234,18 @@ class BlockRun:
             self._seen = start
             lines = self._new_lines()
             wrong = list(checks.log(self._block, lines, run, self._expand, prefix))
+            if not prefix:
+                wrong += checks.access_log(self._block, self._access_lines())
             if not wrong or time.monotonic() > deadline:
                 return wrong
             pause *= 2
 
     def _log_text(self) -> str:
         return self._log.read_bytes().decode("latin-1") if self._log.exists() else ""
+
+    def _access_lines(self) -> list[str]:
+        path = self._log.with_name("access.log")
+        return path.read_text("latin-1").splitlines() if path.exists() else []
 
     def _new_lines(self) -> list[str]:
         text = self._log_text()
@@ -238,5 +255,7 @@ class BlockRun:
 
 
 def _logs(block: Block, prefix: str = "") -> bool:
-    names = (f"{prefix}error_log", f"no_{prefix}error_log", "" if prefix else "grep_error_log")
+    names = [f"{prefix}error_log", f"no_{prefix}error_log"]
+    if not prefix:
+        names += ["grep_error_log", "access_log", "no_access_log"]
     return any(block.has(name) for name in names)

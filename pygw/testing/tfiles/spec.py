@@ -17,7 +17,10 @@ from typing import Any
 
 PERL_LIB = Path(__file__).with_name("perl")
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}
+_TIME = re.compile(r"\s*([0-9.]+)(ms)?")
 _INNER_FLAGS = re.compile(r"\(\?\^([a-z]*):")
+
+_SERVER = ("config", "http_config", "main_config", "post_main_config")
 
 
 class SpecError(Exception):
@@ -26,24 +29,29 @@ class SpecError(Exception):
 
 @dataclass
 class Block:
-    """One test. Sections are strings (bytes as latin-1), lists, dicts, compiled regexes."""
+    """One test. Sections are strings (bytes as latin-1), lists, dicts, compiled regexes.
+
+    broken: what perl said of a section's filter; read: what the file's own code has asked for.
+    """
 
     name: str
     line: int
     sections: dict[str, Any]
     skipped: str | None
+    broken: str | None = None
+    read: frozenset[str] = frozenset()
 
     def has(self, name: str) -> bool:
-        return name in self.sections
+        return self.sections.get(name) is not None
 
     def text(self, name: str) -> str:
         """A section's text; "" when it is not there."""
         value = self.sections.get(name)
         return value if isinstance(value, str) else ""
 
-    def number(self, name: str, default: float) -> float:
-        found = re.match(r"\s*([0-9.]+)", self.text(name))
-        return float(found[1]) if found else default
+    def seconds(self, name: str, default: float) -> float:
+        """A section's time in seconds; it says "1.5", "2s" or "50ms"."""
+        return seconds(self.text(name), default)
 
     def at(self, name: str, index: int) -> Any:
         """A section's value for the request (or run) of that index."""
@@ -51,6 +59,12 @@ class Block:
         if isinstance(value, list):
             return value[index] if index < len(value) else None
         return value
+
+
+def seconds(text: str, default: float) -> float:
+    """A time as sections write it: "1.5", "2s", "50ms"; default when it is none."""
+    found = _TIME.match(text)
+    return float(found[1]) / (1000 if found[2] else 1) if found else default
 
 
 @dataclass
@@ -82,12 +96,26 @@ def load(checkout: Path, path: Path, env: Mapping[str, str]) -> Spec:
         raise SpecError(done.stderr.decode("utf-8", "replace")) from None
     if "skip_all" in dump:
         return Spec(path, [], 1, {}, {}, dump["skip_all"])
-    blocks = [
-        Block(each["name"], each["line"], _plain(each["sections"]), each["skipped"])
-        for each in dump["blocks"]
-    ]
+    blocks = [_block(each) for each in dump["blocks"]]
+    _inherit(blocks)
     variables = {name: str(value) for name, value in dump["env"].items()}
     return Spec(path, blocks, dump["repeat"], dump["settings"], variables)
+
+
+def _block(dump: dict[str, Any]) -> Block:
+    sections = _plain(dump["sections"])
+    read = frozenset(dump["read"])
+    return Block(dump["name"], dump["line"], sections, dump["skipped"], dump["broken"], read)
+
+
+def _inherit(blocks: list[Block]) -> None:
+    """A block without a config runs with the server of the one before."""
+    before: dict[str, Any] = {}
+    for block in blocks:
+        if block.has("config"):
+            before = {key: block.sections[key] for key in _SERVER if block.has(key)}
+        elif not block.skipped:
+            block.sections = {**block.sections, **before}
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 -- Owns the handlers of a location: what of the directives around it and of its own runs in which phase.
 local access = require "conformance.access"
+local access_log = require "conformance.access_log"
 local echo = require "conformance.echo"
 local enter = require "conformance.enter"
 local filters = require "conformance.filters"
@@ -182,7 +183,7 @@ function _M.of(conf)
     return {
         rewrite = rewrite_of(conf), access = access_of(conf), precontent = precontent_of(conf), content = content,
         balancer = balancer, proxy = proxied, header_filter = header_filter_of(conf),
-        body_filter = body_filter_of(conf), log = handler_of(conf, "log_by_lua"),
+        body_filter = body_filter_of(conf), log = access_log.handler(conf, handler_of(conf, "log_by_lua")),
         proxy_ssl_certificate = handler_of(conf, "proxy_ssl_certificate_by_lua"),
         proxy_ssl_verify = handler_of(conf, "proxy_ssl_verify_by_lua"), error_pages = error_pages_of(conf),
     }

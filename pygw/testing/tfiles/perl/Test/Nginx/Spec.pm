@@ -9,7 +9,7 @@ use warnings;
 use IO::Socket::INET;
 use JSON::PP ();
 
-our (@Preprocessors, %Setting);
+our (@Preprocessors, %Setting, %Filters, $HttpConfigFilter);
 my $Repeat = 1;
 my $Root = $ENV{TEST_NGINX_SERVROOT} // 't/servroot';
 my $Port = $ENV{TEST_NGINX_SERVER_PORT} // 1984;
@@ -24,8 +24,7 @@ my %SETTER = map { $_ => 1 } qw(
 # Functions that concern the original's own output and processes alone.
 my @WITHOUT_MEANING = qw(
     no_long_string no_diff no_shuffle no_nginx_manager add_cleanup_handler
-    add_test_cleanup_handler add_response_body_check filters delimiters run_test is_str
-    set_http_config_filter is ok like use_http2 use_http3
+    add_test_cleanup_handler run_test is_str is ok like use_http2 use_http3
 );
 
 my %FUNCTION = (
@@ -43,6 +42,10 @@ my %FUNCTION = (
     add_block_preprocessor => sub { push @Preprocessors, shift },
     bail_out => sub { skip_all("@_") },
     is_tcp_port_used => \&is_tcp_port_used,
+    add_response_body_check => sub { $Setting{unsupported} = 'add_response_body_check' },
+    set_http_config_filter => sub { $HttpConfigFilter = shift },
+    filters => \&set_filters,
+    delimiters => sub { die "other delimiters than === and --- are not supported\n" },
     run_tests => \&dump_blocks,
     (map { my $name = $_; $name => sub { $Setting{$name} = $_[0] // 1 } } keys %SETTER),
     (map { $_ => sub { } } @WITHOUT_MEANING),
@@ -51,6 +54,15 @@ my %FUNCTION = (
 sub is_tcp_port_used {
     my $port = shift;
     return !IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1);
+}
+
+# filters { SECTION => [FILTER, ...] }: of these sections in all blocks; filters 'FILTER ...': of all sections.
+sub set_filters {
+    my $given = ref $_[0] eq 'HASH' ? shift : { '' => [@_] };
+    while (my ($name, $value) = each %$given) {
+        $Filters{$name} = [map { split } ref $value ? @$value : $value];
+    }
+    return;
 }
 
 sub skip_all {
@@ -118,8 +130,21 @@ sub parse_block {
     return $block;
 }
 
+# What `--- ONLY` and `--- LAST` leave of the blocks.
+sub choose {
+    my ($only) = grep { exists $_->{raw}{ONLY} } @Blocks;
+    return $only if $only;
+    my @chosen;
+    for my $block (@Blocks) {
+        push @chosen, $block;
+        last if exists $block->{raw}{LAST};
+    }
+    return @chosen;
+}
+
 sub dump_blocks {
     load_blocks();
+    @Blocks = choose();
     for my $block (@Blocks) {
         eval { $block->filter; 1 } or $block->{broken} = "$@";
     }
@@ -144,6 +169,8 @@ my %FILTER = (
     eval => \&perl,
     quoted => sub { perl('"' . shift() . '"') },
     lines => sub { [shift =~ /^.*\n?/mg] },
+    unchomp => sub { shift() . "\n" },
+    base64_encode => sub { require MIME::Base64; MIME::Base64::encode(shift) },
     base64_decode => sub { require MIME::Base64; MIME::Base64::decode(shift) },
 );
 
@@ -156,7 +183,8 @@ sub perl {
 
 sub new {
     my ($class, $name, $line) = @_;
-    return bless { name => $name, line => $line, raw => {}, value => {}, broken => undef }, $class;
+    my %self = (name => $name, line => $line, raw => {}, value => {}, broken => undef, asked => {});
+    return bless \%self, $class;
 }
 
 sub trim {
@@ -170,14 +198,33 @@ sub filter {
     my $self = shift;
     for my $name (sort keys %{ $self->{raw} }) {
         my ($value, @filters) = @{ $self->{raw}{$name} };
+        my $of = \%Test::Nginx::Spec::Filters;
         $value = trim($value);
-        for my $filter (@filters) {
-            my $apply = $FILTER{$filter} or die "unknown filter '$filter' of section $name\n";
-            $value = $apply->($value);
-        }
+        $value = apply($_, $value, $name) for @{ $of->{''} // [] }, @{ $of->{$name} // [] }, @filters;
         $self->{value}{$name} = $value;
     }
     $_->($self) for @Test::Nginx::Spec::Preprocessors;
+    my $config = $self->{value}{http_config};
+    my $filter = $Test::Nginx::Spec::HttpConfigFilter;
+    $self->{value}{http_config} = $filter->($config) if $filter && defined $config;
+    $self->evaluate($_) for qw(request response_body);
+    return;
+}
+
+# One filter: ours, or a function of the file's, whose $_ is the value, too.
+sub apply {
+    my ($filter, $value, $name) = @_;
+    my $own = main->can($filter);
+    my $code = $FILTER{$filter} // $own // die "unknown filter '$filter' of section $name\n";
+    local $_ = $value;
+    return $code->($value);
+}
+
+# The old way to write `--- NAME eval`: `--- NAME_eval`.
+sub evaluate {
+    my ($self, $name) = @_;
+    my $code = $self->{value}{"${name}_eval"} // return;
+    $self->{value}{$name} = ref $code ? [map { perl($_) } @$code] : perl($code);
     return;
 }
 
@@ -204,6 +251,7 @@ sub DESTROY { return }
 sub AUTOLOAD {
     my $self = shift;
     my $name = $AUTOLOAD =~ s/.*:://r;
+    $self->{asked}{$name} = 1;
     return $self->{value}{$name};
 }
 
@@ -230,6 +278,7 @@ sub plain {
         name => $self->{name},
         line => $self->{line},
         broken => $self->{broken},
+        read => [sort keys %{ $self->{asked} }],
         skipped => $self->skipped,
         sections => \%sections,
     };
