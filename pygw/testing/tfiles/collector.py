@@ -5,7 +5,6 @@ Registered by `enable` alone: who asks for no specification pays nothing for it.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -26,8 +25,8 @@ def enable(config: pytest.Config, paths: list[Path]) -> None:
     for path in paths:
         if not path.exists():
             raise pytest.UsageError(f"--pygw-t {path}: no such file or directory")
-    if paths and not shutil.which("perl"):
-        raise pytest.UsageError("--pygw-t needs perl, which reads the files; on Debian: perl-base")
+    if paths and (why := spec.perl_trouble()):
+        raise pytest.UsageError(f"--pygw-t: {why}")
     given = config.args if config.args_source is pytest.Config.ArgsSource.ARGS else []
     config.args = [*given, *map(str, paths)] if paths else config.args
     if not config.pluginmanager.has_plugin(_NAME):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -82,6 +83,17 @@ class Spec:
     def accumulates(self) -> bool:
         """Whether the log is looked at from its beginning after each run."""
         return bool(self.settings.get("check_accum_error_log"))
+
+
+def perl_trouble() -> str | None:
+    """What is wrong with the perl that is to read specifications; None: nothing."""
+    perl = shutil.which("perl")
+    if not perl:
+        return "needs perl, which reads the files"
+    command = [perl, "-MJSON::PP", "-MIO::Socket::INET", "-e", "1"]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        return f"{perl} lacks what belongs to it (JSON::PP); on Debian: apt install perl"
+    return None
 
 
 def load(checkout: Path, path: Path, env: Mapping[str, str]) -> Spec:

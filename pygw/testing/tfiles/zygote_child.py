@@ -67,6 +67,7 @@ def run(job: dict[str, Any], settings: Any) -> None:
         "error_log_level": job["log_level"],
         "shared_dicts": job["shared_dicts"],
         "workers": job["workers"],
+        "lua_paths": tuple(filter(None, os.environ.get("LUA_PATH", "").split(";"))),
     }
     settings = dataclasses.replace(settings, **changes)
     worker = make_worker(settings, job, log)

@@ -6,7 +6,6 @@ Without --openresty there is one skipped test that says so.
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ import pytest
 import yaml
 from conformance.openresty import report
 
-from pygw.testing.tfiles import collector
+from pygw.testing.tfiles import collector, spec
 from pygw.testing.tfiles.items import BlockItem, NotRun, SpecFile
 
 HERE = Path(__file__).parent
@@ -54,10 +53,8 @@ class Specifications(pytest.File):
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         paths: list[Path] = self.config.getoption("--openresty")
-        why = None if paths else "needs --openresty DIR, a checkout of openresty/lua-nginx-module"
-        if paths and not shutil.which("perl"):
-            why = "needs perl, which reads the specifications"
-        if why:
+        lacks_option = "needs --openresty DIR, a checkout of openresty/lua-nginx-module"
+        if why := spec.perl_trouble() if paths else lacks_option:
             yield NotRun.from_parent(self, name="openresty", why=why)
             return
         files = [found for path in paths for found in _files(path.resolve())]
