@@ -54,7 +54,7 @@ class Changes:
     def _deliver(self) -> None:
         while True:
             directory, item_id, text, revision = self._queue.get()
-            value = None if text is None else json.loads(text.encode("latin-1"))
+            value = None if text is None else json.loads(text.encode("latin-1"), strict=False)
             change = ConfigChange(
                 directory, _text(item_id), value, revision, self._action(directory, item_id, text)
             )

@@ -17,11 +17,14 @@ class PathError(ValueError):
 def read(text: bytes) -> Any:
     """The value of a JSON text. Raises ValueError with the reason.
 
-    Only what can be written again is accepted: no NaN, no number beyond a double, no half of a
-    surrogate pair, no nesting that Python cannot follow.
+    As in APISIX, strings may hold line breaks and other control characters: Lua code, say. Only
+    what can be written again is accepted: no NaN, no number beyond a double, no half of a surrogate
+    pair, no nesting that Python cannot follow.
     """
     try:
-        value = json.loads(text.decode(), parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(
+            text.decode(), parse_constant=_no_constant, parse_float=_finite, strict=False
+        )
         write(value)
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start + 1}") from None

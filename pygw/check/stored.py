@@ -35,7 +35,7 @@ def stored_faults(
             continue
         number += 1
         try:
-            items.setdefault(directory, []).append((key, json.loads(value)))
+            items.setdefault(directory, []).append((key, json.loads(value, strict=False)))
         except ValueError as error:
             yield f"{prefix}{key}: not valid JSON: {error}"
     count(prefix, number)

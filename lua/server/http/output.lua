@@ -42,7 +42,7 @@ local function frame(r, chunk)
     end
     if r.framing == "length" then
         if size > r.left then
-            log.err("the body is longer than its Content-Length: ", size - r.left, " bytes cut off")
+            log.warn("the body is longer than its Content-Length: ", size - r.left, " bytes cut off")
             chunk, size = sub(chunk, 1, r.left), r.left
         end
         r.left = r.left - size

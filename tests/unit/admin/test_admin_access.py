@@ -129,6 +129,12 @@ def test_a_body_that_is_no_json(client: Any, body: bytes, words: str) -> None:
     assert answer.body["req_body"] == body.decode("utf-8", "replace")
 
 
+def test_strings_may_hold_line_breaks_as_in_apisix(client: Any) -> None:
+    body = b'{"uri": "/x", "desc": "one\n\ttwo", "upstream": {"nodes": {"127.0.0.1:1": 1}}}'
+    assert client.ask("PUT", "routes/1", body).status == 201
+    assert client.ask("GET", "routes/1").body["value"]["desc"] == "one\n\ttwo"
+
+
 def test_a_body_that_is_too_large(client: Any) -> None:
     body = b'"' + b"x" * (MAX_BODY - 1) + b'"'
     status, words = client.refused("PUT", "routes/1", body)
