@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 class Gateway:
     """One worker of the gateway with all that it stands on; `start`, `run`, `stop` as Worker's.
 
-    app: path of another Lua application, which gets the ngx runtime alone, no Python plugins.
+    app: path of another Lua application, which gets the ngx runtime alone, no store and no Python
+    plugins; has_framework: it gets all that, since it serves the gateway's phases, too.
     process, shared_fds: as Worker's; a privileged agent has the id -1.
     store: the one to use and to close, in place of what the settings ask for.
     careful: a Python plugin that cannot be used is an ExtensionError, as in a reload, which then
@@ -62,16 +63,18 @@ class Gateway:
         store: Store | None = None,
         hooks: Sequence[object] = (),
         careful: bool = False,
+        has_framework: bool = False,
     ) -> None:
         self.id = worker_id
+        is_bare = app is not None and not has_framework
         found = Extensions(settings)
         self.hooks = found.manager
         for each in hooks:
             self.hooks.register(each)
-        self._plugins = {} if app else found.find_plugins()
+        self._plugins = {} if is_bare else found.find_plugins()
         self._runner = PythonPlugins(self._plugins, HookPhases(self.hooks))
         self.config = found.config
-        for each in [] if app else found.broken:
+        for each in [] if is_bare else found.broken:
             self._runner.drop(each)
         self._faults, self._careful = found.faults, careful
         if careful and found.faults:
@@ -79,9 +82,9 @@ class Gateway:
         self._changes = Changes(self.hooks.hook.pygw_config_change)
         self.hook_calls = HookCalls(self.hooks)
         self._settings = settings
-        self._store = None if app else store or open_store(settings)
-        self._standalone = None if app else open_standalone(settings)
-        self._debug = None if app else open_debug(settings)
+        self._store = None if is_bare else store or open_store(settings)
+        self._standalone = None if is_bare else open_standalone(settings)
+        self._debug = None if is_bare else open_debug(settings)
         self._plugin_files = PluginFiles()
         calls, awaits = self._bridge_functions()
         self.worker = Worker(

@@ -22,6 +22,7 @@ _LACKING = {
     r"module 'ngx\.delayed_load' not found": "a fake module of nginx's own tests",
     r"timed out.*\(198\.18\.1\.1\)": "needs the internet",
     r"undefined symbol: (?:ngx|lua|ndk)_\w+": "nginx's C API",
+    r"/bin/sh: \d+: (\S+): not found": r"the program \1",
 }
 
 
@@ -40,4 +41,7 @@ def is_debug(pattern: Any) -> bool:
 
 def lacking(log: str) -> str | None:
     """Why a block that failed could not have passed, from its log; None: it failed."""
-    return next((why for text, why in _LACKING.items() if re.search(text, log)), None)
+    for text, why in _LACKING.items():
+        if found := re.search(text, log):
+            return found.expand(why)
+    return None

@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from pygw.testing.tfiles import network, services, spec
+from pygw.testing.tfiles import apisix_conf, network, services, spec
 from pygw.testing.tfiles.run import FAILED, BlockRun, Place, Verdict
 from pygw.testing.tfiles.zygote import Zygote
 
@@ -43,6 +43,8 @@ class Source:
 
 
 Job = tuple[Source, "Future[Verdict]"]
+
+_usual_ports = threading.Lock()  # whoever has it may use those that APISIX's files count on
 
 
 def environment(servroot: Path, port: int) -> dict[str, str]:
@@ -96,6 +98,8 @@ class Pool:
             else:
                 files[path] = [job]
                 self._queue.put(files[path])
+        for in_order in files.values():  # pytest may have been told to shuffle
+            in_order.sort(key=lambda job: job[0].index)
         for number in range(self._count):
             thread = threading.Thread(target=_Runner(self, number).work, daemon=True)
             self._threads.append(thread)
@@ -149,7 +153,8 @@ class Pool:
         if not self._keep or not place.servroot.exists():
             return
         name = re.sub(r"[^\w.-]+", "-", block.name)[:60]
-        target = self._keep / source.path.stem / name
+        file = Path(source.checkout.name, source.path.with_suffix(""))
+        target = self._keep / file / f"{source.index + 1}-{name}"
         shutil.rmtree(target, ignore_errors=True)
         ignore = shutil.ignore_patterns("*.sock")
         shutil.copytree(place.servroot, target, ignore=ignore, ignore_dangling_symlinks=True)
@@ -171,10 +176,27 @@ class _Runner:
         with services.running(alone) as env, contextlib.closing(Zygote()) as zygote:
             self._env = env
             while jobs := self._pool.next():
-                for job in jobs:
-                    failed = self._pool.settle(job, self._run(job[0], zygote))
-                    if failed:
-                        self._once_more(failed, zygote)
+                if jobs[0][0].ordered:
+                    with contextlib.nullcontext() if alone else _usual_ports:
+                        self._run_file(jobs, zygote)
+                else:
+                    self._run_all(jobs, zygote)
+
+    def _run_file(self, jobs: list[Job], zygote: Zygote) -> None:
+        """Run blocks that count on the usual ports, and that begin without a store."""
+        own, self._port = self._port, _PORT
+        place = self._pool.place(jobs[0][0].checkout, self._number, _PORT, self._env)
+        shutil.rmtree(apisix_conf.state(place.servroot), ignore_errors=True)
+        try:
+            self._run_all(jobs, zygote)
+        finally:
+            self._port = own
+
+    def _run_all(self, jobs: list[Job], zygote: Zygote) -> None:
+        for job in jobs:
+            failed = self._pool.settle(job, self._run(job[0], zygote))
+            if failed:
+                self._once_more(failed, zygote)
 
     def _once_more(self, failed: list[tuple[Job, Verdict]], zygote: Zygote) -> None:
         deadline = time.monotonic() + _AGAIN

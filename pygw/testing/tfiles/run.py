@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pygw.testing.tfiles import (
+    apisix_conf,
     application,
     bodies,
     checks,
@@ -69,6 +70,9 @@ class BlockRun:
 
     def __init__(self, spec: Spec, block: Block, place: Place, zygote: Zygote) -> None:
         self._spec, self._block, self._place, self._zygote = spec, block, place, zygote
+        self._has_gateway = bool(spec.settings.get("apisix"))
+        if self._has_gateway:
+            self._block = apisix_conf.framed(block, place.directory, str(place.servroot))
         self._env = {**place.env, **spec.env}
         for i in range(1, 5):
             self._env[f"TEST_NGINX_RAND_PORT_{i}"] = ""
@@ -91,7 +95,6 @@ class BlockRun:
             verdict = Verdict(FAILED, [f"{type(error).__name__}: {error}"])
         except Exception as error:  # a fault of the collector's own: seen, and the others go on
             verdict = Verdict(FAILED, [f"the collector failed: {error!r}"])
-            self._zygote.stop(signal.SIGKILL)
         reason = exceptions.lacking(self._log_text()) if verdict.outcome == FAILED else None
         if reason:
             verdict = Verdict(SKIPPED, [reason])
@@ -124,10 +127,16 @@ class BlockRun:
         failure = self._zygote.start(self._job(app, path))
         if failure is not None:
             return self._not_started(failure)
-        return self._serve()
+        try:
+            return self._serve()
+        finally:
+            self._zygote.stop(signal.SIGKILL)  # where _serve has not come to its end
 
     def _job(self, app: application.Application, path: Path) -> dict[str, Any]:
+        home, servroot = self._place.directory, self._place.servroot
+        gateway = apisix_conf.job(self._spec, home, servroot) if self._has_gateway else None
         return {
+            "gateway": gateway,
             **app.plain(),
             "source": "",
             "app": str(path),
@@ -146,6 +155,11 @@ class BlockRun:
         servroot.chmod(0o755)
         self._log.touch()
         (servroot / "html" / "index.html").write_text(_INDEX)
+        if self._has_gateway:
+            for name, text in apisix_conf.files(self._block, self._place.directory):
+                path = servroot / "conf" / name
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(self._expand(text), "latin-1")
         self._write_files()
 
     def _write_files(self) -> None:

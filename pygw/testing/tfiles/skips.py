@@ -35,7 +35,7 @@ def reason(spec: Spec, block: Block) -> str | None:
     """Why a block is not run at all; None when it is."""
     if block.skipped:
         return block.skipped
-    if spec.env.get("TEST_NGINX_USE_HUP"):
+    if spec.env.get("TEST_NGINX_USE_HUP") and not spec.settings.get("apisix"):
         return "HUP of nginx itself"
     if why := spec.settings.get("unsupported"):
         return f"{why} in the file's preamble is not supported here: Perl code that judges blocks"

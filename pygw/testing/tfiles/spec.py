@@ -109,7 +109,8 @@ def load(checkout: Path, path: Path, env: Mapping[str, str]) -> Spec:
     if "skip_all" in dump:
         return Spec(path, [], 1, {}, {}, dump["skip_all"])
     blocks = [_block(each) for each in dump["blocks"]]
-    _inherit(blocks)
+    if not dump["settings"].get("apisix"):  # those say what stands around a block themselves
+        _inherit(blocks)
     variables = {name: str(value) for name, value in dump["env"].items()}
     return Spec(path, blocks, dump["repeat"], dump["settings"], variables)
 

@@ -21,6 +21,8 @@ from typing import Any
 import gevent
 
 from pygw.config.settings import load
+from pygw.testing.tfiles import apisix_worker
+from pygw.testing.tfiles.apisix_worker import GatewayWorker
 from pygw.vm.worker import Listener, Process, StartError, Worker
 
 BACKLOG = 511
@@ -62,14 +64,6 @@ def run(job: dict[str, Any], settings: Any) -> None:
     os.environ.update(job["env"])
     log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 2)
-    changes = {
-        "base": job["servroot"],
-        "error_log_level": job["log_level"],
-        "shared_dicts": job["shared_dicts"],
-        "workers": job["workers"],
-        "lua_paths": tuple(filter(None, os.environ.get("LUA_PATH", "").split(";"))),
-    }
-    settings = dataclasses.replace(settings, **changes)
     worker = make_worker(settings, job, log)
     gevent.signal_handler(signal.SIGTERM, worker.stop, False)
     gevent.signal_handler(signal.SIGQUIT, worker.stop, True)
@@ -82,13 +76,23 @@ def run(job: dict[str, Any], settings: Any) -> None:
     worker.run()
 
 
-def make_worker(settings: Any, job: dict[str, Any], log: int) -> Worker:
+def make_worker(settings: Any, job: dict[str, Any], log: int) -> Worker | GatewayWorker:
     listeners = [
         Listener(listen(each["host"], each["port"]), each["tls"]) for each in job["listeners"]
     ]
     process: Process = "worker" if job["master"] else "single"
     master = os.getppid() if job["master"] else os.getpid()
     Path(job["servroot"], "logs/nginx.pid").write_text(f"{master}\n")
+    if job["gateway"]:
+        return apisix_worker.make(job, listeners, log)
+    changes = {
+        "base": job["servroot"],
+        "error_log_level": job["log_level"],
+        "shared_dicts": job["shared_dicts"],
+        "workers": job["workers"],
+        "lua_paths": tuple(filter(None, os.environ.get("LUA_PATH", "").split(";"))),
+    }
+    settings = dataclasses.replace(settings, **changes)
     return Worker(settings, 0, listeners, job["app"], error_fd=log, strict=True, process=process)
 
 

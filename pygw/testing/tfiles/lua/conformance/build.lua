@@ -106,7 +106,24 @@ local function server_of(conf, numbers)
     for _, phase in ipairs(SERVER_PHASES) do
         server[phase] = handler_of(conf, phase .. "_by_lua")
     end
+    for i, inner in ipairs(conf.locations) do
+        if inner.own("pygw_gateway") then
+            require("conformance.gateway").take(locations[i], server)
+        end
+    end
     return server
+end
+
+-- Whether pygw's own gateway is among the servers.
+local function has_gateway(http)
+    for _, server in ipairs(http.locations) do
+        for _, location in ipairs(server.locations) do
+            if location.own("pygw_gateway") then
+                return true
+            end
+        end
+    end
+    return false
 end
 
 -- Run a handler of start or exit: what it raises is logged as nginx logs it.
@@ -151,6 +168,19 @@ local function hides_version(conf)
     return false
 end
 
+-- The settings of the worker where nginx.conf is all there is.
+local function nginx_settings(http, prefix)
+    local worker = settings_of(http)
+    if not worker.resolver then
+        worker.resolver = "" -- nginx has none unless told
+    end
+    worker.client_body_temp_path = worker.client_body_temp_path or prefix .. "client_body_temp"
+    worker.underscores_in_headers = worker.underscores_in_headers or false
+    worker.bare_line_feeds = true
+    worker.server_tokens = hides_version(http) and "nginx" or "nginx/1.27.1"
+    return worker
+end
+
 -- The application of a tree of directives. prefix: nginx's, with a slash at its end; listeners: the number of
 -- the listener of each `listen` directive's first argument.
 return function(tree, prefix, listeners)
@@ -159,21 +189,18 @@ return function(tree, prefix, listeners)
     local http = main.http
     package.path = paths(http.own("lua_package_path"), package.path)
     package.cpath = paths(http.own("lua_package_cpath"), package.cpath)
-    local servers, worker = {}, settings_of(http)
-    if not worker.resolver then
-        worker.resolver = "" -- nginx has none unless told
-    end
-    worker.client_body_temp_path = worker.client_body_temp_path or prefix .. "client_body_temp"
-    worker.client_body_temp_path = worker.client_body_temp_path or prefix .. "client_body_temp"
-    worker.underscores_in_headers = worker.underscores_in_headers or false
-    worker.bare_line_feeds = true
-    worker.server_tokens = hides_version(http) and "nginx" or "nginx/1.27.1"
+    local servers = {}
     for i, server in ipairs(http.locations) do
         servers[i] = server_of(server, listeners)
     end
-    return {
+    local app = {
         init = guarded(http, "init_by_lua", true), init_worker = guarded(http, "init_worker_by_lua"),
         exit_worker = guarded(http, "exit_worker_by_lua"), variables = script.declared, servers = servers,
-        settings = worker,
     }
+    if has_gateway(http) then
+        app.settings = settings_of(http)
+        return require("conformance.gateway").complete(app)
+    end
+    app.settings = nginx_settings(http, prefix)
+    return app
 end

@@ -19,7 +19,7 @@ local KEPT = {
     "proxy_pass", "proxy_set_header", "proxy_next_upstream", "echo_before_body",
     "echo_after_body", "lua_need_request_body", "rewrite_by_lua_no_postpone", "access_by_lua_no_postpone",
     "precontent_by_lua_no_postpone", "try_files", "empty_gif", "lua_code_cache", "proxy_ssl_conf_command",
-    "recursive_error_pages",
+    "recursive_error_pages", "pygw_gateway",
 }
 
 local KIND = {} -- directive -> function(conf, directive)

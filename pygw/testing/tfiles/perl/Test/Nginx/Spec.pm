@@ -39,7 +39,7 @@ my %FUNCTION = (
     master_on => sub { $Setting{master_process_enabled} = 1 },
     master_off => sub { $Setting{master_process_enabled} = 0 },
     env_to_nginx => sub { push @{ $Setting{env} }, @_ },
-    add_block_preprocessor => sub { push @Preprocessors, shift },
+    add_block_preprocessor => sub { unshift @Preprocessors, shift }, # the last one runs first
     bail_out => sub { skip_all("@_") },
     is_tcp_port_used => \&is_tcp_port_used,
     add_response_body_check => sub { $Setting{unsupported} = 'add_response_body_check' },
