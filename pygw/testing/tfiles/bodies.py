@@ -36,7 +36,7 @@ def filtered(block: Block, body: str, index: int) -> str:
     """A body after the response_body_filters of the request of that index. Raises UnknownFilter."""
     for name in _names(block.sections.get("response_body_filters"), index):
         if name not in _FILTERS:
-            raise UnknownFilter(name)
+            raise UnknownFilter(f"response_body_filters: there is no {name!r}")
         body = _FILTERS[name](body)
     return body
 

@@ -85,7 +85,7 @@ def _one(given: Any, more: Any, host: str, expand: Callable[[str], str]) -> Requ
     if isinstance(given, str):
         return _request([Packet(_build(expand(_clean(given)), more, host, "close"))])
     if not isinstance(given, list):
-        raise BadRequest(f"a request that is a {type(given).__name__}")
+        raise BadRequest(f"a request is a text or a list, not a {type(given).__name__}")
     return _request(_in_packets(given, more, host))
 
 
@@ -139,7 +139,7 @@ def _build(text: str, more: Any, host: str, connection: str) -> bytes:
     first, _, body = text.partition("\n")
     line = _LINE.match(first)
     if not line:
-        raise BadRequest(f"the request line {first!r}")
+        raise BadRequest(f"{first!r} is not METHOD, URI and version, as a request begins")
     headers, chunked = _more(more)
     lowered = "\n" + headers.lower()
     extra = ""

@@ -74,7 +74,7 @@ class BlockItem(pytest.Item):
         assert self.future
         verdict = self.future.result()
         if verdict.outcome == SKIPPED:
-            pytest.skip("; ".join(verdict.why))
+            raise pytest.skip.Exception("; ".join(verdict.why), _use_item_location=True)
         if verdict.outcome == FAILED:
             raise Wrong(verdict)
 

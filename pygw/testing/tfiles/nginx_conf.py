@@ -27,7 +27,7 @@ def expand(text: str, env: Mapping[str, str]) -> str:
 
     def value(found: re.Match[str]) -> str:
         if found[1] not in env:
-            raise MissingVariable(found[1])
+            raise MissingVariable(f"the environment has no {found[1]}")
         return env[found[1]]
 
     return _VARIABLE.sub(value, text)

@@ -82,6 +82,7 @@ class BlockRun:
     def run(self) -> Verdict:
         """Run it; never raises."""
         began = time.monotonic()
+        shutil.rmtree(self._place.servroot, ignore_errors=True)  # of the block before
         reason = skips.reason(self._spec, self._block)
         if reason:
             return Verdict(SKIPPED, [reason])
@@ -92,7 +93,7 @@ class BlockRun:
         except application.Unsupported as error:
             verdict = Verdict(SKIPPED, [str(error)])
         except _FAULTS as error:
-            verdict = Verdict(FAILED, [f"{type(error).__name__}: {error}"])
+            verdict = Verdict(FAILED, [str(error)])
         except Exception as error:  # a fault of the collector's own: seen, and the others go on
             verdict = Verdict(FAILED, [f"the collector failed: {error!r}"])
         reason = exceptions.lacking(self._log_text()) if verdict.outcome == FAILED else None
@@ -149,7 +150,6 @@ class BlockRun:
 
     def _prepare(self) -> None:
         servroot = self._place.servroot
-        shutil.rmtree(servroot, ignore_errors=True)
         for name in ("html", "logs", "conf", "client_body_temp", "proxy_temp"):
             (servroot / name).mkdir(parents=True)
         servroot.chmod(0o755)
