@@ -1,0 +1,2 @@
+-- A module that stands beside the blocks.
+return { name = "beside" }
