@@ -86,7 +86,10 @@ local function try_parse_leniently(conn, r)
     end
     conn.head:reset():put(raw)
     r.head_size = #raw
-    return parse_head(conn, r, cast("const uint8_t *", head), 0, #head, before + #raw)
+    conn.held = head -- a pointer into it does not keep it from the collector
+    local found = parse_head(conn, r, cast("const uint8_t *", head), 0, #head, before + #raw)
+    conn.held = nil
+    return found
 end
 
 -- Look at the head that lies in the input, as far as it is there. Returns the request when it is whole,

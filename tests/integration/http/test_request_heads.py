@@ -179,6 +179,16 @@ def test_limits_hold_there_too(app_server: Start, text: str, status: int) -> Non
         assert client.response().status == status
 
 
+def test_the_collector_leaves_a_head_alone_that_is_being_parsed(app_server: Start) -> None:
+    app = "collectgarbage('setpause', 1) collectgarbage('setstepmul', 10000) " + OK
+    text = GET + "Host: a\n" + "".join(f"X-{i}: {'v' * 200}\n" for i in range(60)) + "\n"
+    server = app_server(app, bare_line_feeds=True)
+    with server.connect() as client:
+        for _ in range(200):
+            client.send(text)
+            assert client.response().text == "ok", server.log.text
+
+
 def test_a_page_of_the_application_for_what_is_refused(app_server: Start) -> None:
     app = """
     return {
