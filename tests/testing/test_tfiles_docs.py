@@ -18,14 +18,14 @@ def test_all_that_it_shows_holds(tmp_path: Path) -> None:
     text = PAGE.read_text()
     pages.write_files(text, tmp_path)
     commands = pages.commands(text)
-    assert len(commands) == 4
+    assert len(commands) == 5
     for options, shown in commands:
         pages.run(options, shown, tmp_path)
 
 
 def table(heading: str) -> dict[str, str]:
     """What a table says of each section."""
-    part = re.search(rf"^### {heading}\n(.*?)^##", PAGE.read_text(), re.M | re.S)
+    part = re.search(rf"^### {heading}\n(.*?)(?:^##|\Z)", PAGE.read_text(), re.M | re.S)
     assert part
     said: dict[str, str] = {}
     for names, text in re.findall(r"^\| (`.*?) \| (.*?) \|$", part[1], re.M):
@@ -37,12 +37,18 @@ def table(heading: str) -> dict[str, str]:
 
 def test_every_section_stands_in_its_table() -> None:
     assert table("Used and judged").keys() == sections.SUPPORTED
+    assert table("Of APISIX's files").keys() == sections.OF_APISIX
     assert table("Ignored") == sections.IGNORED
     assert table("A reason to skip") == sections.SKIPPED
 
 
 def test_a_section_has_one_meaning() -> None:
-    tables = (sections.SUPPORTED, sections.IGNORED.keys(), sections.SKIPPED.keys())
+    tables = (
+        sections.SUPPORTED,
+        sections.OF_APISIX,
+        sections.IGNORED.keys(),
+        sections.SKIPPED.keys(),
+    )
     names = [name for each in tables for name in each]
     assert len(names) == len(set(names))
 

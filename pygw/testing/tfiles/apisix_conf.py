@@ -17,9 +17,20 @@ from pygw.testing.tfiles.spec import Block, Spec
 PORT = 1984
 STOCK = Path(__file__).with_name("lua_apisix")  # modules for files without a checkout around them
 _LOGS = ("error_log", "no_error_log", "grep_error_log", "ignore_error_log")
+_FILES = {
+    "debug_config": "debug.yaml",
+    "apisix_yaml": "apisix.yaml",
+    "apisix_json": "apisix.json",
+}
 _TIMEOUT = "5"  # seconds
 _EXEC = "/exec_request"
-_DEFAULT = f"apisix:\n  node_listen: {PORT}\n  trusted_addresses: [127.0.0.1]\n"
+_DEFAULT = f"""apisix:
+  node_listen: {PORT}
+  proxy_mode: http&stream
+  stream_proxy: {{tcp: [9100]}}
+  enable_resolv_search_opt: false
+  trusted_addresses: [127.0.0.1]
+"""
 _STANDALONE = f"""apisix:
   node_listen: {PORT}
   enable_admin: false
@@ -45,20 +56,15 @@ _TLS = """ssl_certificate cert/apisix.crt;
 """
 
 
-def admin_socket(servroot: str) -> str:
-    """Where the Admin API of a block listens."""
-    return f"{servroot}/admin.sock"
-
-
-def framed(block: Block, home: Path, servroot: str) -> Block:
+def framed(block: Block, home: Path, admin_port: int) -> Block:
     """The block with what is the same for all: the gateway, its Admin API, upstream servers.
 
-    home: the checkout.
+    home: the checkout. admin_port: where the Admin API is to listen on loopback.
     """
     sections = {
         **block.sections,
         "http_config": _http_config(block, home),
-        "config": _config(block, home, servroot),
+        "config": _config(block, home, admin_port),
     }
     sections.setdefault("timeout", _TIMEOUT)
     if block.has("exec"):
@@ -100,7 +106,7 @@ def _http_config(block: Block, home: Path) -> str:
 """
 
 
-def _config(block: Block, home: Path, servroot: str) -> str:
+def _config(block: Block, home: Path, admin_port: int) -> str:
     return f"""{block.text("config")}
         {_exec(block) if block.has("exec") else ""}
         {f"listen 1994 ssl; {_TLS}" if _certificate(home) else ""}
@@ -108,7 +114,7 @@ def _config(block: Block, home: Path, servroot: str) -> str:
             proxy_http_version 1.1;
             proxy_set_header Host $http_host;
             proxy_set_header X-Real-IP $remote_addr;
-            proxy_pass http://unix:{admin_socket(servroot)};
+            proxy_pass http://127.0.0.1:{admin_port};
         }}
         location /v1/ {{
             content_by_lua_block {{ require("apisix.control.router").serve() }}
@@ -146,10 +152,9 @@ def _certificate(home: Path) -> bool:
 def files(block: Block, home: Path) -> Iterator[tuple[str, str]]:
     """What goes into the directory conf/ of the block: names and texts."""
     yield "config.yaml", _config_yaml(block)
-    yield "debug.yaml", block.text("debug_config")
-    for name in ("apisix_yaml", "apisix_json"):
-        if block.has(name):
-            yield name.replace("_", "."), block.text(name)
+    for section, name in _FILES.items():
+        if block.has(section):
+            yield name, block.text(section)
     if _certificate(home):
         for path in (home / "t/certs").iterdir():
             if path.suffix in (".crt", ".key", ".pem"):
@@ -171,7 +176,7 @@ def state(servroot: Path) -> Path:
     return servroot.with_name("servroot.state")
 
 
-def job(spec: Spec, home: Path, servroot: Path) -> dict[str, Any]:
+def job(spec: Spec, home: Path, servroot: Path, admin_port: int) -> dict[str, Any]:
     """What the worker's process wants to know."""
     rocks = home / "deps"
     ends = ("?.lua", "?/init.lua")
@@ -185,7 +190,7 @@ def job(spec: Spec, home: Path, servroot: Path) -> dict[str, Any]:
         "config": str(servroot / "conf" / "config.yaml"),
         "store": str(kept / "store.db"),
         "dicts": str(kept) if spec.env.get("TEST_NGINX_USE_HUP") else None,
-        "admin": admin_socket(str(servroot)),
+        "admin_port": admin_port,
         "lua_paths": [*lua, *(f"{STOCK}/{end}" for end in ends)],
         "lua_cpaths": [f"{rocks}/{lib}/lua/5.1/?.so" for lib in ("lib", "lib64")],
         "plugin_dirs": [str(home)] if plugins.is_dir() else [],

@@ -52,7 +52,7 @@ def make(job: dict[str, Any], listeners: Sequence[Listener], log: int) -> Gatewa
         store=store,
         has_framework=True,
     )
-    return GatewayWorker(gateway, settings, store, job["gateway"]["admin"])
+    return GatewayWorker(gateway, settings, store, job["gateway"]["admin_port"])
 
 
 def _kept_dicts(directory: str | None, settings: Settings) -> dict[str, int]:
@@ -112,17 +112,15 @@ class GatewayWorker:
     """`start`, `run` and `stop` as of pygw.vm.worker.Worker."""
 
     def __init__(
-        self, gateway: Gateway, settings: Settings, store: Store | None, admin: str
+        self, gateway: Gateway, settings: Settings, store: Store | None, admin_port: int
     ) -> None:
         self._gateway = gateway
         self._admin = AdminApi(gateway, settings, store)
-        self._path = admin
+        self._admin_port = admin_port
 
     def start(self) -> None:
         self._gateway.start()
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(self._path)
-        listener.listen()
+        listener = socket.create_server(("127.0.0.1", self._admin_port))
         listener.setblocking(False)
         log = logging.getLogger("pygw.admin")
         WSGIServer(listener, self._admin, log=None, error_log=log).start()

@@ -71,8 +71,9 @@ class BlockRun:
     def __init__(self, spec: Spec, block: Block, place: Place, zygote: Zygote) -> None:
         self._spec, self._block, self._place, self._zygote = spec, block, place, zygote
         self._has_gateway = bool(spec.settings.get("apisix"))
+        self._admin_port = free_port() if self._has_gateway else 0
         if self._has_gateway:
-            self._block = apisix_conf.framed(block, place.directory, str(place.servroot))
+            self._block = apisix_conf.framed(block, place.directory, self._admin_port)
         self._env = {**place.env, **spec.env}
         for i in range(1, 5):
             self._env[f"TEST_NGINX_RAND_PORT_{i}"] = ""
@@ -135,7 +136,9 @@ class BlockRun:
 
     def _job(self, app: application.Application, path: Path) -> dict[str, Any]:
         home, servroot = self._place.directory, self._place.servroot
-        gateway = apisix_conf.job(self._spec, home, servroot) if self._has_gateway else None
+        gateway = None
+        if self._has_gateway:
+            gateway = apisix_conf.job(self._spec, home, servroot, self._admin_port)
         return {
             "gateway": gateway,
             **app.plain(),

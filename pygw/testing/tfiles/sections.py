@@ -27,6 +27,14 @@ SKIP ONLY LAST skip_eval skip_nginx skip_nginx2 skip_openssl todo todo_nginx
 """
 SUPPORTED = frozenset(_SUPPORTED.split())
 
+# They make the gateway of a file that says `use t::APISIX`.
+_OF_APISIX = """
+yaml_config extra_yaml_config apisix_yaml apisix_json debug_config
+init_by_lua_block extra_init_by_lua extra_init_by_lua_start extra_init_worker_by_lua
+upstream_server_config exec stdin max_size ignore_error_log
+"""
+OF_APISIX = frozenset(_OF_APISIX.split())
+
 _SYSTEMTAP = "SystemTap looks into nginx's own code; Test::Nginx, too, does without unless told"
 _CURL = "is for the curl that sends HTTP/2 and HTTP/3"
 
@@ -61,6 +69,9 @@ SKIPPED = {
     "stream_server_config": _STREAM,
     "stream_server_config2": _STREAM,
     "stream_server_config3": _STREAM,
+    "stream_enable": _STREAM,
+    "stream_conf_enable": _STREAM,
+    "stream_tls_request": _STREAM,
     "stream_request": _STREAM,
     "stream_request2": _STREAM,
     "stream_request3": _STREAM,
@@ -86,7 +97,7 @@ SKIPPED = {
     "write_resp_body_file": "it judges nothing",
 }
 
-_KNOWN = [*SUPPORTED, *IGNORED, *SKIPPED]
+_KNOWN = [*SUPPORTED, *OF_APISIX, *IGNORED, *SKIPPED]
 _ALIKE = 0.9  # of difflib: two letters more, less or other in some twenty
 
 

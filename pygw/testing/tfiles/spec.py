@@ -5,10 +5,12 @@ Must never interpret a section's text itself: perl ran its filters, and the file
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+_PATIENCE = 30.0  # seconds that perl gets to read a file
 PERL_LIB = Path(__file__).with_name("perl")
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}
 _TIME = re.compile(r"\s*([0-9.]+)(ms)?")
@@ -98,14 +101,11 @@ def perl_trouble() -> str | None:
 
 def load(checkout: Path, path: Path, env: Mapping[str, str]) -> Spec:
     """Read a specification of a checkout with the variables `env`. Raises SpecError."""
-    command = ["perl", f"-I{PERL_LIB}", "-I.", str(path)]
-    done = subprocess.run(
-        command, cwd=checkout, env={**os.environ, **env}, capture_output=True, check=False
-    )
+    output, errors = _read(["perl", f"-I{PERL_LIB}", "-I.", str(path)], checkout, env)
     try:
-        dump = json.loads(done.stdout)
+        dump = json.loads(output)
     except ValueError:
-        raise SpecError(done.stderr.decode("utf-8", "replace")) from None
+        raise SpecError(errors) from None
     if "skip_all" in dump:
         return Spec(path, [], 1, {}, {}, dump["skip_all"])
     blocks = [_block(each) for each in dump["blocks"]]
@@ -113,6 +113,29 @@ def load(checkout: Path, path: Path, env: Mapping[str, str]) -> Spec:
         _inherit(blocks)
     variables = {name: str(value) for name, value in dump["env"].items()}
     return Spec(path, blocks, dump["repeat"], dump["settings"], variables)
+
+
+def _read(command: list[str], cwd: Path, env: Mapping[str, str]) -> tuple[bytes, str]:
+    """What perl prints of a file, and its errors. A preamble may run programs that never end."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env={**os.environ, **env},
+        stdout=pipe,
+        stderr=pipe,
+        start_new_session=True,
+    ) as perl:
+        try:
+            output, errors = perl.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise SpecError(
+                f"{command[-1]}: its preamble has not ended within {_PATIENCE:g} s"
+            ) from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(perl.pid, signal.SIGKILL)
+    return output, errors.decode("utf-8", "replace")
 
 
 def _block(dump: dict[str, Any]) -> Block:

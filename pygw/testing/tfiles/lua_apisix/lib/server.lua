@@ -46,15 +46,18 @@ local function each_sorted(values, fn)
     end
 end
 
+-- What the gateway adds to all requests is not shown.
+local ADDED = {
+    ["x-forwarded-for"] = true, ["x-forwarded-proto"] = true, ["x-forwarded-host"] = true, ["x-forwarded-port"] = true,
+}
+
 function _M.uri()
     ngx.say("uri: ", ngx.var.uri)
     each_sorted(ngx.req.get_headers(), function(name, value)
-        ngx.say(name, ": ", value)
+        if not ADDED[name] then
+            ngx.say(name, ": ", value)
+        end
     end)
-end
-
-function _M.print_request_received()
-    _M.uri()
 end
 
 function _M.opentracing()

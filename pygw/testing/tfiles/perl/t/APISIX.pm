@@ -12,4 +12,13 @@ log_level('info');
 no_root_location();
 $ENV{TEST_NGINX_HTML_DIR} ||= html_dir();
 
+# The content of a file of the checkout, such as a certificate.
+sub read_file {
+    my $path = shift;
+    my $home = $ENV{APISIX_HOME} // '.';
+    open my $in, '<', "$home/$path" or die "cannot open $path for reading: $!\n";
+    local $/;
+    return scalar <$in>;
+}
+
 1;
