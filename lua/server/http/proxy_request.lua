@@ -189,7 +189,10 @@ local function send_out(r, connection, seconds)
         return nil, err
     end
     local rest = ffi.string(pointer + (n or 0), size - (n or 0))
-    return stream:send(cast("const uint8_t *", rest), #rest, seconds)
+    stream.held = rest -- a pointer into it does not keep it from the collector
+    local ok, why = stream:send(cast("const uint8_t *", rest), #rest, seconds)
+    stream.held = nil
+    return ok, why
 end
 
 -- Send r's request over connection; a body that is still arriving is passed on by a task of its own

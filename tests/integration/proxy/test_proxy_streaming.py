@@ -130,6 +130,44 @@ def test_a_slow_upstream_slows_the_client(proxy: Proxy, upstream: Serve, chunked
     go_on.set()
 
 
+def test_a_body_in_memory_outlives_the_wait_for_a_slow_upstream(
+    proxy: Proxy, upstream: Serve
+) -> None:
+    go_on = threading.Event()
+    got: list[bytes] = []
+
+    def script(conversation: Conversation) -> None:
+        conversation.request()
+        assert go_on.wait(20)
+        got.append(conversation.read_exactly(len(body)))
+        conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    body = bytes(range(256)) * 65_536
+    collect = """
+    access = function()
+        if ngx.var.uri == "/collect" then
+            collectgarbage()
+            collectgarbage()
+            local kept = {}
+            for i = 1, 20 do
+                kept[i] = string.rep("-", 3000000 + i)
+            end
+            return ngx.exit(204)
+        end
+        ngx.req.read_body()
+    end
+    """
+    port = upstream(script, buffer=4096).port
+    server = proxy(port, more=collect, client_body_buffer_size=17 * MEGABYTE)
+    with server.connect() as client, server.connect() as other:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\n" + framing(False, len(body)) + body)
+        for _ in range(3):
+            assert other.ask("/collect").status == 204
+        go_on.set()
+        assert client.response().status == 200
+    assert got == [body]
+
+
 def test_many_slow_clients_at_once(proxy: Proxy, upstream: Serve) -> None:
     server = proxy(upstream(download(False)).port, proxy_read_timeout=60)
     before = server.rss()
