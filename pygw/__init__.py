@@ -6,7 +6,7 @@ The floors, from the bottom: `pygw.hub` (epoll, timers), `pygw.vm` with `lua/ser
 Python plugins find here what they use of their worker: `shared`, `timer` and `metrics`.
 """
 
-from pygw.services import metrics, shared, timer
+from pygw.extensions.services import metrics, shared, timer
 
 __all__ = ["__version__", "metrics", "shared", "timer"]
 __version__ = "0.1.0"

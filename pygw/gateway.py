@@ -11,24 +11,24 @@ from typing import Any
 
 import gevent
 
-from pygw.changes import Changes
 from pygw.config.bridge_calls import store_calls
 from pygw.config.choose import open_debug, open_snapshot, open_standalone, open_store
 from pygw.config.model import Settings
 from pygw.config.plugin_files import PluginFiles
 from pygw.config.store import Store
-from pygw.hookcalls import HookCalls, implemented
-from pygw.hookphases import HookPhases
-from pygw.hub.clock import Clock
-from pygw.pluginmanager import (
+from pygw.extensions.config_changes import Changes
+from pygw.extensions.hook_calls import HookCalls, implemented
+from pygw.extensions.hook_phases import HookPhases
+from pygw.extensions.manager import (
     ExtensionError,
     Extensions,
     broken_of,
     start_hooks,
     start_plugin,
 )
+from pygw.extensions.services import begin, end
+from pygw.hub.clock import Clock
 from pygw.process.watchdog import Watchdog
-from pygw.services import begin, end
 from pygw.vm.python_plugins import PythonPlugins
 from pygw.vm.worker import Listener, Process, Worker
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from pygw.plugin_request import (
+from pygw.extensions.request import (
     Consumer,
     Context,
     Headers,

@@ -1,5 +1,5 @@
 -- Owns what Python plugins use of their worker beside requests: shared dictionaries, metrics, metadata. The other half
--- is pygw/services.py. Nothing here may wait: these are calls from Python, outside of any task.
+-- is pygw/extensions/services.py. Nothing here may wait: these are calls from Python, outside of any task.
 local cjson = require "cjson.safe"
 local entries = require("server.bridge").entries
 

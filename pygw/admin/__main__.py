@@ -43,8 +43,8 @@ def serve(child: Child) -> None:
     from pygw.admin.wsgi import Application
     from pygw.config.choose import open_store
     from pygw.config.plugin_files import PluginFiles
-    from pygw.hookcalls import HookCalls
-    from pygw.pluginmanager import Extensions
+    from pygw.extensions.hook_calls import HookCalls
+    from pygw.extensions.manager import Extensions
     from pygw.vm.checker import Checker
 
     settings = child.settings

@@ -8,8 +8,8 @@ from pathlib import Path
 from pygw.check.configuration import FileReport, check_file
 from pygw.check.judge import Judge, as_file
 from pygw.config.settings import Settings
+from pygw.extensions.manager import ExtensionError, Extensions
 from pygw.plugin import Plugin
-from pygw.pluginmanager import ExtensionError, Extensions
 
 _ENDINGS = (".yaml", ".yml", ".json")
 

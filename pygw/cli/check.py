@@ -16,9 +16,9 @@ from pygw.check.judge import Judge
 from pygw.check.stored import stored_faults
 from pygw.config.settings import Settings
 from pygw.config.store import StoreError
+from pygw.extensions.manager import ExtensionError, Extensions
 from pygw.paths import find_lua_plugin
 from pygw.plugin import Plugin
-from pygw.pluginmanager import ExtensionError, Extensions
 from pygw.vm.runtime import create_runtime
 from pygw.vm.worker import StartError
 

@@ -200,7 +200,7 @@ def check(
     """
     from pygw.check import command, targets
     from pygw.check.files import is_configuration
-    from pygw.pluginmanager import ExtensionError
+    from pygw.extensions.manager import ExtensionError
 
     files = [each for each in what if is_configuration(each)]
     try:

@@ -40,7 +40,7 @@ class Commands(click.Group):
         return found
 
     def _find(self, args: list[str]) -> dict[str, click.Command]:
-        from pygw.pluginmanager import ExtensionError, Extensions
+        from pygw.extensions.manager import ExtensionError, Extensions
 
         found: dict[str, click.Command] = {}
         try:

@@ -150,7 +150,7 @@ def _run(
 
     from pygw.cli.inprocess import in_process
     from pygw.config.store import StoreError
-    from pygw.pluginmanager import ExtensionError
+    from pygw.extensions.manager import ExtensionError
     from pygw.vm.worker import StartError
 
     try:

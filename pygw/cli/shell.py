@@ -27,7 +27,7 @@ def shell(config: Path | None) -> None:
     from pygw.cli.inprocess import in_process
     from pygw.cli.prompt import Prompt
     from pygw.config.store import StoreError
-    from pygw.pluginmanager import ExtensionError
+    from pygw.extensions.manager import ExtensionError
     from pygw.vm.worker import StartError
 
     try:

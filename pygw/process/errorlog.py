@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pygw.services import describe_place
+from pygw.extensions.services import describe_place
 
 LEVELS = ("emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
 

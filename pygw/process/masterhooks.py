@@ -12,8 +12,8 @@ from typing import Any
 
 from pygw.config.model import Settings
 from pygw.config.yamlfile import ConfigError
+from pygw.extensions.manager import ExtensionError, Extensions
 from pygw.hookspecs import ChildProcess, LogRecord
-from pygw.pluginmanager import ExtensionError, Extensions
 from pygw.process.child import Child
 from pygw.process.errorlog import ErrorLog
 

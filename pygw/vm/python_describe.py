@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pygw.extensions.schema import KINDS, convert, is_typed, json_schema
 from pygw.plugin import Plugin, Route
-from pygw.plugin_schema import KINDS, convert, is_typed, json_schema
 
 
 @dataclass(frozen=True)

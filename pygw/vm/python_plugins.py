@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from pygw.extensions.schema import Conf, convert, is_typed
 from pygw.hub.epoll import EpollHub
 from pygw.hub.guard import install, no_switch
 from pygw.hub.inline import Inline
 from pygw.hub.timers import NgxTimers
 from pygw.plugin import Context, Plugin, Response
-from pygw.plugin_schema import Conf, convert, is_typed
 from pygw.vm.bridge import Bridge
 from pygw.vm.python_describe import Broken, Routes, checker_of, describe
 from pygw.vm.python_phase import Phase

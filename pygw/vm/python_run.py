@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from pygw.extensions.services import Services, place
 from pygw.plugin import Context, Plugin, RequestError, Response
-from pygw.services import Services, place
 from pygw.vm import python_stream
 from pygw.vm.python_outcome import SERVING, WENT, Outcome, failed, filtered, judged, served
 from pygw.vm.python_phase import Phase

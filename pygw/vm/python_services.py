@@ -13,11 +13,11 @@ from typing import Any
 
 import gevent
 
+from pygw.extensions.schema import convert, is_typed
+from pygw.extensions.services import SharedDictError, Timer, place
 from pygw.hub.guard import no_switch
 from pygw.hub.timers import NgxTimers
 from pygw.plugin import Plugin
-from pygw.plugin_schema import convert, is_typed
-from pygw.services import SharedDictError, Timer, place
 from pygw.vm.bridge import Bridge
 from pygw.vm.luajit import LuaError
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class WorkerServices:
-    """What `pygw.services` asks for; timers that run end with `close`."""
+    """What `pygw.extensions.services` asks for; timers that run end with `close`."""
 
     def __init__(self, bridge: Bridge, timers: NgxTimers) -> None:
         self._bridge, self._timers = bridge, timers

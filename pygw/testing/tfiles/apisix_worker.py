@@ -27,8 +27,8 @@ from pygw.config.choose import open_store
 from pygw.config.model import Admin, Settings
 from pygw.config.settings import load
 from pygw.config.store import Store
+from pygw.extensions.manager import Extensions
 from pygw.gateway import Gateway
-from pygw.pluginmanager import Extensions
 from pygw.testing.inside import Inside
 from pygw.vm.checker import Checker
 from pygw.vm.worker import Listener

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pygw.pluginmanager import ExtensionError
+from pygw.extensions.manager import ExtensionError
 
 LIFE = """
     life = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pygw.pluginmanager import Extensions
+from pygw.extensions.manager import Extensions
 from pygw.vm.checker import Checker
 
 AUTH = """

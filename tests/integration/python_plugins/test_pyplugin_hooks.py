@@ -10,7 +10,7 @@ import gevent
 import pytest
 import yaml
 
-from pygw.pluginmanager import ExtensionError
+from pygw.extensions.manager import ExtensionError
 
 SEE = """
     import gevent

@@ -10,7 +10,7 @@ import pluggy
 import pytest
 
 from pygw import hookspecs
-from pygw.changes import Changes
+from pygw.extensions.config_changes import Changes
 from pygw.hookspecs import ConfigChange, hookimpl
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from pygw.extensions.plugin_check import PluginError, check_plugin
 from pygw.plugin import PHASES, Plugin
-from pygw.plugincheck import PluginError, check_plugin
 
 
 def make(**members: Any) -> type[Plugin]:

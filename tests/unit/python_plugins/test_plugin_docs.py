@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from pygw import services
+from pygw.extensions import services
+from pygw.extensions.plugin_check import _ARGUMENTS, _GENERATOR, check_plugin
+from pygw.extensions.schema import KINDS
+from pygw.extensions.services import SharedDict
 from pygw.plugin import (
     PHASES,
     Consumer,
@@ -22,9 +25,6 @@ from pygw.plugin import (
     ResponseView,
     Route,
 )
-from pygw.plugin_schema import KINDS
-from pygw.plugincheck import _ARGUMENTS, _GENERATOR, check_plugin
-from pygw.services import SharedDict
 
 ROOT = Path(__file__).resolve().parents[3]
 PYTHON = (ROOT / "docs/python-plugins.md").read_text()

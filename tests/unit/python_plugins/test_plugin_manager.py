@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pygw.config.settings import load as load_settings
-from pygw.pluginmanager import ExtensionError, Extensions
+from pygw.extensions.manager import ExtensionError, Extensions
 
 HEAD = "from pygw.plugin import Plugin\nfrom pygw.hookspecs import hookimpl\n"
 GOOD = """

@@ -17,12 +17,12 @@ import pluggy
 
 from pygw import hookspecs
 from pygw.config.model import Settings
-from pygw.hookconfig import HookConfigError, config_of
+from pygw.extensions.hook_config import HookConfigError, config_of
+from pygw.extensions.importing import ExtensionError as ExtensionError
+from pygw.extensions.importing import describe_error, import_named
+from pygw.extensions.plugin_check import PluginError, check_plugin, is_async, timeout_faults, where
 from pygw.paths import find_lua_plugin
 from pygw.plugin import Plugin, Route
-from pygw.plugin_import import ExtensionError as ExtensionError
-from pygw.plugin_import import describe_error, import_named
-from pygw.plugincheck import PluginError, check_plugin, is_async, timeout_faults, where
 from pygw.vm.python_describe import Broken
 
 _HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("pygw_"))

@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-_OURS = (__file__, str(Path(__file__).with_name("pluginmanager.py")), importlib.__file__)
+_OURS = (__file__, str(Path(__file__).with_name("manager.py")), importlib.__file__)
 
 
 class ExtensionError(Exception):

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pygw.extensions.schema import KINDS, is_typed, json_schema
 from pygw.plugin import PHASES, Plugin
-from pygw.plugin_schema import KINDS, is_typed, json_schema
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _ARGUMENTS: dict[str, tuple[str, ...]] = dict.fromkeys(PHASES, ("conf", "ctx")) | {
