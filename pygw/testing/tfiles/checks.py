@@ -11,7 +11,8 @@ from typing import Any
 
 from pygw.testing.tfiles import bodies, exceptions
 from pygw.testing.tfiles.client import Response
-from pygw.testing.tfiles.spec import Block, regex
+from pygw.testing.tfiles.patterns import regex
+from pygw.testing.tfiles.spec import Block
 
 _EACH = (
     "error_code",

@@ -37,7 +37,13 @@ _TAIL = 4000  # characters of the log in a verdict
 _INDEX = "<html><head><title>It works!</title></head><body>It works!</body></html>"
 
 # What a block's author has to put right.
-_FAULTS = (conf.ConfError, client.BadRequest, nginx_conf.MissingVariable, bodies.UnknownFilter)
+_FAULTS = (
+    conf.ConfError,
+    client.BadRequest,
+    nginx_conf.MissingVariable,
+    bodies.UnknownFilter,
+    re.error,
+)
 
 
 @dataclass

@@ -12,17 +12,17 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pygw.testing.tfiles.patterns import regex
+
 _PATIENCE = 30.0  # seconds that perl gets to read a file
 PERL_LIB = Path(__file__).with_name("perl")
-_FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}
 _TIME = re.compile(r"\s*([0-9.]+)(ms)?")
-_INNER_FLAGS = re.compile(r"\(\?\^([a-z]*):")
 
 _SERVER = ("config", "http_config", "main_config", "post_main_config")
 
@@ -35,7 +35,8 @@ class SpecError(Exception):
 class Block:
     """One test. Sections are strings (bytes as latin-1), lists, dicts, compiled regexes.
 
-    broken: what perl said of a section's filter; read: what the file's own code has asked for.
+    broken: what is wrong with a section, before anything runs; read: the sections that the file's
+    own code has asked for.
     """
 
     name: str
@@ -139,9 +140,14 @@ def _read(command: list[str], cwd: Path, env: Mapping[str, str]) -> tuple[bytes,
 
 
 def _block(dump: dict[str, Any]) -> Block:
-    sections = _plain(dump["sections"])
+    sections, broken = {}, dump["broken"]
+    for name, value in dump["sections"].items():
+        try:
+            sections[name] = _plain(value)
+        except re.error as error:
+            broken = f"a pattern of section {name}: {error}"
     read = frozenset(dump["read"])
-    return Block(dump["name"], dump["line"], sections, dump["skipped"], dump["broken"], read)
+    return Block(dump["name"], dump["line"], sections, dump["skipped"], broken, read)
 
 
 def _inherit(blocks: list[Block]) -> None:
@@ -162,20 +168,3 @@ def _plain(value: Any) -> Any:
             return regex(value["pattern"], value["flags"])
         return {key: _plain(each) for key, each in value.items()}
     return value
-
-
-def regex(pattern: str, flags: Iterable[str] = "") -> re.Pattern[str]:
-    """A Perl pattern as Python's, which writes a few things in another way."""
-    pattern = _INNER_FLAGS.sub(lambda found: f"(?{found[1]}:" if found[1] else "(?:", pattern)
-    pattern = pattern.replace(r"\z", r"\Z").replace(r"\h", "[ \\t]")
-    pattern = re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern)
-    pattern = re.sub(r"\\k[<{](\w+)[>}]", r"(?P=\1)", pattern)
-    pattern = re.sub(r"\[\[:(\w+):\]\]", lambda found: _CLASSES[found[1]], pattern)
-    pattern = re.sub(r"\\x\{([0-9a-fA-F]{1,2})\}", lambda f: f"\\x{f[1]:0>2}", pattern)
-    combined = re.ASCII
-    for flag in flags:
-        combined |= _FLAGS.get(flag, re.ASCII)
-    return re.compile(pattern, combined)
-
-
-_CLASSES = {"alpha": "[a-zA-Z]", "digit": "[0-9]", "alnum": "[a-zA-Z0-9]", "space": r"\s"}

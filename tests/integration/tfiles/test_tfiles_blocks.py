@@ -31,6 +31,8 @@ body 'came\\n', not 'wanted\\n'
     "TEST 14: the access log": "'POST' matches no line of the access log, which is "
     """'.*"GET /t .*'""",
     "TEST 15: what a server was asked": "tcp_query 'abc', not 'abd'",
+    "TEST 16: a pattern that Python has not": r"a pattern of section error_log: .*\?\|.*",
+    "TEST 17: the same as a text": r".*\?\|.*",
 }
 SKIPPED = {
     "TEST 1: marked": "marked SKIP",

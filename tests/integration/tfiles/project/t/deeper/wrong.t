@@ -123,3 +123,15 @@ POST
 GET /t
 --- response_body
 fine
+
+=== TEST 16: a pattern that Python has not
+--- config
+--- request
+GET /t
+--- error_log eval: qr/(?|a(b)|c(d))/
+
+=== TEST 17: the same as a text
+--- config
+--- request
+GET /
+--- response_body_like: (?|a(b)|c(d))
