@@ -10,13 +10,13 @@ local MIN_SIZE = 12288            -- below, nginx has no room for a dictionary's
 local MAX_SIZE = 2 ^ 32           -- words are counted in 31 bits
 
 local shared = {}
-local index = {}
+local metatable = {} -- its own __index, as ngx_lua's is: tests replace methods there
 for _, family in pairs({ methods, list_methods }) do
     for name, method in pairs(family) do
-        index[name] = method
+        metatable[name] = method
     end
 end
-local metatable = { __index = index }
+metatable.__index = metatable
 
 local _M = { shared = shared }
 

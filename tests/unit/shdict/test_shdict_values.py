@@ -246,3 +246,13 @@ def test_reading_leaves_an_expired_entry_where_it_was(ask: Ask, clock: Any) -> N
     ask("d:get('absent')")  # sweeps two
     assert ask("d:get_stale('k1'), d:get_stale('k2')") == [None, None]
     assert ask("d:flush_expired()") == [2]
+
+
+def test_a_method_that_is_replaced_in_the_metatable_is_the_one_called(lua: Any, ask: Ask) -> None:
+    lua.execute("""
+        local mt = getmetatable(d)
+        local get = mt.get
+        mt.get = function(self, key) return "seen", get(self, key) end
+    """)
+    assert ask("d:set('k', 1)") == [True, None, False]
+    assert ask("d:get('k')") == ["seen", 1]
