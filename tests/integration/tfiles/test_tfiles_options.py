@@ -51,6 +51,7 @@ def test_a_file_that_perl_does_not_take(project: Path) -> None:
 
 def test_blocks_are_listed_and_not_run(project: Path) -> None:
     found = run(project, "-q", "--collect-only", "--pygw-t", "t/own.t", "--pygw-t", "t/deeper")
+    assert "t/deeper/patience.t::TEST 1: as long as the file says" in found.said
     assert found.code == 0
     listed = re.findall(r"^(\S+\.t)::(.*)$", found.said, re.M)
     wrong = re.findall(r"^=== (.*)$", (project / "t" / "deeper" / "wrong.t").read_text(), re.M)

@@ -127,7 +127,7 @@ GET
         }
     }
 --- tcp_listen: $TEST_NGINX_RAND_PORT_1
---- tcp_query_auto_timeout: 0.05
+--- tcp_query_auto_timeout: 0.5
 --- tcp_query: abc
 --- tcp_reply eval
 ["one ", "two"]
