@@ -1,6 +1,6 @@
--- Owns the request phases of Python hooks (pygw/extensions/hook_phases.py): they run before the global rules' plugins of their
--- phase, as one plugin more. Who wraps a function here gets the function itself back when no hook wants its phase,
--- so that requests pay nothing.
+-- Owns the request phases of Python hooks (pygw/extensions/hook_phases.py): they run before the global rules' plugins
+-- of their phase, as one plugin more. Who wraps a function here gets the function itself back when no hook wants its
+-- phase, so that requests pay nothing.
 local cjson = require "cjson.safe"
 local core = require "apisix.core"
 local runner = require "apisix.plugin.runner"

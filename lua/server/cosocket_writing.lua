@@ -8,7 +8,6 @@ local errno = require "server.errno"
 local log = require "server.log"
 local state = require "server.cosocket_state"
 
-local cast = ffi.cast
 local error, type, tostring, select, pairs = error, type, tostring, select, pairs
 local concat = table.concat
 
@@ -105,7 +104,7 @@ function _M.send(self, ...)
     log.debug("lua tcp socket send timeout: ", seconds * 1000)
     local running = current.task
     running.socket = self -- so that it ends with a thread that is killed here
-    local ok, err = connection.stream:send(cast("const uint8_t *", data), #data, seconds)
+    local ok, err = connection.stream:send_text(data, seconds)
     running.socket = nil
     if not ok then
         return failed(self, err)

@@ -121,7 +121,7 @@ local function ask_by_tcp(server, query, id, deadline)
     stream.connecting = true
     local text = char(bit.rshift(#query, 8), bit.band(#query, 255)) .. query
     local reply
-    if stream:send(cast("const uint8_t *", text), #text, deadline - monotonic()) then
+    if stream:send_text(text, deadline - monotonic()) then
         local head = receive_exactly(stream, 2, deadline)
         reply = head and receive_exactly(stream, head:byte(1) * 256 + head:byte(2), deadline)
     end

@@ -173,7 +173,7 @@ end
 -- Write all of data; each wait takes at most `seconds` (0: for ever). Returns the number of bytes, or nil
 -- and an error text.
 function Pipe:write(data, seconds)
-    local ok, err = self.stream:send(cast("const char *", data), #data, seconds > 0 and seconds or NEVER)
+    local ok, err = self.stream:send_text(data, seconds > 0 and seconds or NEVER)
     if ok then
         return #data
     end

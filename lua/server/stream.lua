@@ -12,6 +12,7 @@ local error_text = require("server.errno").text
 local task = require "server.task"
 
 local C = ffi.C
+local cast = ffi.cast
 local band = bit.band
 local ffi_errno = ffi.errno
 local monotonic = clock.monotonic
@@ -253,6 +254,14 @@ function Stream:send(pointer, size, seconds)
         end
     end
     return true
+end
+
+-- The same for a text. It is held meanwhile: a pointer into it does not keep it from the collector.
+function Stream:send_text(text, seconds)
+    self.held = text
+    local ok, err = self:send(cast("const uint8_t *", text), #text, seconds)
+    self.held = nil
+    return ok, err
 end
 
 -- Close the stream; whoever waits on it is told "closed".

@@ -3,7 +3,6 @@
 local bodies = require "server.http.body"
 local body_file = require "server.http.body_file"
 local errors = require "server.errors"
-local ffi = require "ffi"
 local headers = require "server.http.headers"
 local log = require "server.log"
 local proxy_errors = require "server.http.proxy_errors"
@@ -15,7 +14,6 @@ local template = require "server.http.template"
 local upstreams = require "server.http.upstreams"
 local uri = require "server.http.uri"
 
-local cast = ffi.cast
 local find, match = string.find, string.match
 local setmetatable, tonumber = setmetatable, tonumber
 
@@ -89,7 +87,7 @@ end
 
 local function send(copy, connection)
     local seconds = copy.peer.send_timeout
-    local ok, err = connection.stream:send(cast("const uint8_t *", copy.text), #copy.text, seconds)
+    local ok, err = connection.stream:send_text(copy.text, seconds)
     if ok and copy.file then
         ok, err = copy.file:send(connection.stream, seconds)
     end

@@ -9,7 +9,6 @@ local request_body = require "server.http.request_body"
 local template = require "server.http.template"
 local uri = require "server.http.uri"
 
-local cast = ffi.cast
 local lower, clean = headers.lower, headers.clean
 local ipairs, setmetatable, tonumber = ipairs, setmetatable, tonumber
 local match = string.match
@@ -188,11 +187,7 @@ local function send_out(r, connection, seconds)
     elseif not n and err ~= "again" then
         return nil, err
     end
-    local rest = ffi.string(pointer + (n or 0), size - (n or 0))
-    stream.held = rest -- a pointer into it does not keep it from the collector
-    local ok, why = stream:send(cast("const uint8_t *", rest), #rest, seconds)
-    stream.held = nil
-    return ok, why
+    return stream:send_text(ffi.string(pointer + (n or 0), size - (n or 0)), seconds)
 end
 
 -- Send r's request over connection; a body that is still arriving is passed on by a task of its own
