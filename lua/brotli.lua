@@ -54,6 +54,7 @@ end
 local function run(self, operation, text)
     local state = self.state
     in_left[0], input[0] = #text, cast("const uint8_t *", text)
+    self.held = text -- a pointer into it does not keep it from the collector
     out:reset()
     repeat
         out_left[0] = 0
@@ -64,6 +65,7 @@ local function run(self, operation, text)
         local bytes = library.pygw_brotli_take(state, size)
         out:putcdata(bytes, size[0])
     until in_left[0] == 0 and library.pygw_brotli_has_more(state) == 0
+    self.held = nil
     return out:get()
 end
 

@@ -63,6 +63,9 @@ local function inflate_all(libz, stream, out)
     end
 end
 
+-- What is being decoded: a pointer into it does not keep it from the collector.
+local held = {}
+
 local function make_gzip()
     local libz = load("libz.so.1", "z")
     if not libz then
@@ -77,7 +80,9 @@ local function make_gzip()
         end
         stream.next_in, stream.avail_in = ffi.cast("const uint8_t *", data), #data
         local out = buffer.new()
+        held[1] = data
         status = inflate_all(libz, stream, out)
+        held[1] = nil
         local message = stream.msg ~= nil and ffi.string(stream.msg)
         libz.inflateEnd(stream)
         if status == Z_STREAM_END then
@@ -115,7 +120,9 @@ local function make_brotli()
         if state == nil then
             error("BrotliDecoderCreateInstance failed")
         end
+        held[1] = data
         local status, out = decode(state, data)
+        held[1] = nil
         local code = library.BrotliDecoderGetErrorCode(state)
         library.BrotliDecoderDestroyInstance(state)
         if status == BROTLI_SUCCESS then

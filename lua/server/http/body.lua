@@ -108,7 +108,10 @@ local function read_trailers(self, seconds)
     if #block > 1 then
         local text = table.concat(block)
         self.trailers = headers.new()
-        if not fields.parse(ffi.cast("const uint8_t *", text), 0, #text, self.trailers) then
+        self.held = text -- a pointer into it does not keep it from the collector
+        local ok = fields.parse(ffi.cast("const uint8_t *", text), 0, #text, self.trailers)
+        self.held = nil
+        if not ok then
             return nil, "invalid chunk"
         end
     end

@@ -80,8 +80,9 @@ function Encoder:put(piece, last)
     end
     local stream = self.stream
     stream.next_in, stream.avail_in = cast("const uint8_t *", piece), #piece
+    self.held = piece -- a pointer into it does not keep it from the collector
     run(self, last and FINISH or NO_FLUSH)
-    stream.next_in = nil
+    stream.next_in, self.held = nil, nil
     if last then
         self.ended, self.into.ratio = true, ratio(stream)
         libz.pygw_deflate_end(gc(stream, nil))
