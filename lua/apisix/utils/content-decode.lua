@@ -64,7 +64,7 @@ local function inflate_all(libz, stream, out)
 end
 
 -- What is being decoded: a pointer into it does not keep it from the collector.
-local held = {}
+local held = {} -- luacheck: ignore 241
 
 local function make_gzip()
     local libz = load("libz.so.1", "z")
