@@ -7,6 +7,7 @@ local meta_fields = require "apisix.plugin.meta"
 local plan = require "apisix.plugin.plan"
 
 local match = string.match
+local null = ngx.null
 local pairs = pairs
 local tostring = tostring
 local type = type
@@ -63,6 +64,15 @@ function _M.check_schema(plugins, schema_type, skip_unknown)
     return true
 end
 
+-- YAML says `key-auth:` of a plugin that has nothing to say.
+local function fill_empty(plugins)
+    for name, conf in pairs(plugins) do
+        if conf == null then
+            plugins[name] = {}
+        end
+    end
+end
+
 -- The checker of resources that carry plugins; their secret fields are decrypted first. In a configuration file
 -- an unknown plugin is an error; in a store shared with others it is theirs.
 function _M.plugin_checker(item, schema_type)
@@ -71,6 +81,9 @@ function _M.plugin_checker(item, schema_type)
     end
     if type(schema_type) ~= "number" then
         schema_type = nil -- as a checker it is called with the key
+    end
+    if core.config.type == "yaml" then
+        fill_empty(item.plugins)
     end
     encryption.each(item.plugins, encryption.decrypt_conf, schema_type)
     local from_file = core.config.type == "yaml" or core.config.type == "json"

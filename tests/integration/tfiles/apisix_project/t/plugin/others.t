@@ -20,12 +20,16 @@ GET /uri
 --- apisix_yaml
 routes:
   - uri: /hello
-    plugins: {mocking: {response_example: made up, with_mock_header: false}}
+    plugins:
+      request-id:
+      mocking: {response_example: made up, with_mock_header: false}
 #END
 --- request
 GET /hello
 --- response_body chomp
 made up
+--- response_headers_like
+X-Request-Id: .+
 
 
 
