@@ -173,6 +173,8 @@ def _identified(address: Address, document: Any, *, stamped: bool = False) -> Ad
             document["id"] = address.id
         elif id_text(document["id"]) != address.id:
             raise Refusal(400, f"wrong {resource.kind} id")
+        else:
+            document["id"] = address.id  # a number becomes the text that the URL has
     if not stamped:
         _forbid_times(document)
     return address

@@ -37,7 +37,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A status, a value to send as JSON or as YAML, and headers of its own."""
+    """A status, a value to send as JSON or as YAML, or a text as it is, and headers of its own."""
 
     status: int
     body: Any = NOTHING

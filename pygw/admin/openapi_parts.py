@@ -211,7 +211,12 @@ RELOAD: Json = {
     "put": {
         "operationId": "reload_plugins",
         "tags": ["plugins"],
-        "responses": _answers(is_200=_said("All workers are told", {"const": "done"})),
+        "responses": _answers(
+            is_200={
+                "description": "All workers are told",
+                "content": {"text/plain": {"schema": {"const": "done\n"}}},
+            }
+        ),
     }
 }
 

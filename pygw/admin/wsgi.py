@@ -63,7 +63,7 @@ class Application:
             return b""
         body = _encode(answer)
         headers = [
-            ("Content-Type", YAML if answer.as_yaml else "application/json"),
+            ("Content-Type", _content_type(answer)),
             ("Content-Length", str(len(body))),
             ("Server", self._server),
             *([] if answer.status in _DENIED else [("X-API-VERSION", "v3")]),
@@ -119,9 +119,17 @@ def _cookie(environ: Environ) -> str | None:
     return found.value if found else None
 
 
+def _content_type(answer: Answer) -> str:
+    if isinstance(answer.body, str):
+        return "text/plain"
+    return YAML if answer.as_yaml else "application/json"
+
+
 def _encode(answer: Answer) -> bytes:
     if answer.body is NOTHING:
         return b""
+    if isinstance(answer.body, str):
+        return f"{answer.body}\n".encode()
     if answer.as_yaml:
         text: bytes = yaml.safe_dump(answer.body, allow_unicode=True, encoding="utf-8")
         return text

@@ -168,7 +168,10 @@ def _config_yaml(block: Block) -> str:
         text = f"{_STANDALONE}{kind}\n" if kind else _DEFAULT
     if not re.search(r"^deployment:", text, re.MULTILINE):
         text = _DEPLOYMENT + text
-    return text + block.text("extra_yaml_config")
+    extra = block.text("extra_yaml_config")
+    if text.endswith(_DEFAULT) and re.search(r"^apisix:", extra, re.MULTILINE):
+        text = text.removesuffix(_DEFAULT)  # of two, the last one counted
+    return text + extra
 
 
 def state(servroot: Path) -> Path:

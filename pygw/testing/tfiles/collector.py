@@ -54,13 +54,13 @@ class Collector:
     """The hooks. paths: where files end in .t are specifications."""
 
     def __init__(self, paths: list[Path]) -> None:
-        self._paths = [path.resolve() for path in paths]
+        self._paths = [path.absolute() for path in paths]
         self._pool: Pool | None = None
 
     def pytest_collect_file(
         self, file_path: Path, parent: pytest.Collector
     ) -> pytest.Collector | None:
-        file = file_path.resolve()
+        file = file_path.absolute()
         named = file in self._paths
         found = file.suffix == ".t" and any(path in file.parents for path in self._paths)
         if not named and not found:

@@ -20,7 +20,9 @@ from typing import Any
 
 import gevent
 
-from pygw.config.settings import load
+from pygw.config.settings import ConfigError, load
+from pygw.config.store import StoreError
+from pygw.extensions.importing import ExtensionError
 from pygw.testing.tfiles import apisix_worker
 from pygw.testing.tfiles.apisix_worker import GatewayWorker
 from pygw.vm.worker import Listener, Process, StartError, Worker
@@ -103,6 +105,9 @@ def main() -> None:
         if pid == 0:
             try:
                 run(json.loads(line), settings)
+            except (ConfigError, ExtensionError, StoreError) as error:
+                say("failed " + json.dumps(str(error)))
+                os._exit(1)
             except BaseException:
                 say("failed " + json.dumps(traceback.format_exc()))
                 os._exit(1)

@@ -77,6 +77,8 @@ def test_posts_at_once_all_get_their_own(client: Any) -> None:
 
 
 def test_the_id_may_stand_in_the_document_alone(client: Any) -> None:
+    answer = client.ask("PUT", "routes/7", {**ROUTE, "id": 7})
+    assert answer.body["value"]["id"] == "7"  # the URL's, as with APISIX
     answer = client.ask("PUT", "routes", {**ROUTE, "id": 5})
     assert (answer.status, answer.body["key"]) == (201, "/apisix/routes/5")
     assert answer.body["value"]["id"] == 5

@@ -4,7 +4,7 @@
 local cjson = require "cjson.safe".new()
 
 local concat = table.concat
-local format = string.format
+local format, gsub = string.format, string.gsub
 local getmetatable, setmetatable = getmetatable, setmetatable
 local next, pairs, tostring, type = next, pairs, tostring, type
 local sort = table.sort
@@ -31,9 +31,12 @@ local function settle(value)
     return is_array and value or setmetatable(value, OBJECT)
 end
 
--- Returns the value; or nil, the position, an error.
+-- Returns the value; or nil, the position, an error. A comma before the end of an object or an array is passed over.
 function _M.decode(text)
     local value, err = cjson.decode(text)
+    if err then
+        value, err = cjson.decode((gsub(text, ",(%s*[%]}])", "%1")))
+    end
     if err then
         return nil, 1, err
     end
