@@ -115,7 +115,8 @@ class Handlers:
         """
         if address.resource is DECORATIONS:
             decorations.bind(self._records, address, document)
-        fault = self._checker.check(address.resource.name, address.id, documents.write(document))
+        written = documents.write(document)
+        fault = self._checker.check(address.resource.name, address.id, written, self._metadata)
         if fault is not None:
             raise Refusal(400, fault)
         if address.resource is CONSUMERS:
@@ -124,6 +125,10 @@ class Handlers:
         if address.resource.name == "plugin_metadata":
             document["id"] = address.id
         return address
+
+    def _metadata(self, plugin: str) -> dict[str, Any] | None:
+        record = self._records.get(f"plugin_metadata/{plugin}")
+        return record.value if record else None
 
     def _sealed(self, address: Address, document: dict[str, Any]) -> dict[str, Any]:
         return self._secrecy.sealed(address.resource.name, address.id or "", document)

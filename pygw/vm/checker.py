@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pygw.config.model import Settings
@@ -80,15 +80,26 @@ class Checker:
             self.close()
             raise StartError(failures[0] if failures else "a plugin waited while it was loaded")
 
-    def check(self, resource: str, item_id: str | None, document: bytes) -> str | None:
+    def check(
+        self,
+        resource: str,
+        item_id: str | None,
+        document: bytes,
+        metadata: Callable[[str], Any] | None = None,
+    ) -> str | None:
         """What is wrong with an item of a directory such as "routes"; None when nothing is.
 
         item_id: its short key; of a secret "<manager>/<id>", of a credential its own.
-        Raises CheckFailedError.
+        metadata: gives the value of /plugin_metadata of a plugin, or None; called for those alone
+        that look at it. Raises CheckFailedError.
         """
-        fault: str | None = self._ask(
-            "check", resource, None if item_id is None else item_id.encode(), document
-        )
+        key = None if item_id is None else item_id.encode()
+        fault: str | None = self._ask("check", resource, key, document)
+        asked = self._ask("asked_metadata") if metadata else ""
+        if metadata and asked:
+            values = {name: metadata(name) for name in asked.split("\n")}
+            known = json.dumps({name: value for name, value in values.items() if value})
+            fault = self._ask("check", resource, key, document, known.encode())
         return fault
 
     def fault(self, schema: str, document: bytes) -> str | None:

@@ -3,6 +3,7 @@
 local bridge = require "server.bridge"
 local core = require "apisix.core"
 
+local concat = table.concat
 local error = error
 local ipairs = ipairs
 local ngx = ngx
@@ -37,14 +38,20 @@ local function init_worker()
     local plugin = require "apisix.plugin"
     plugin.add_source(require("server.python_objects").list)
     plugin.load()
+    local metadata = require "apisix.admin.known_metadata"
+    plugin.plugin_metadatas = metadata
     local check = require "apisix.admin.check"
     local reload = require "apisix.plugin.reload"
-    bridge.entries.check = answering("checking a configuration", function(resource, id, text)
+    bridge.entries.check = answering("checking a configuration", function(resource, id, text, known)
         local conf, err = core.json.decode(text)
         if err then
             return err
         end
+        metadata.begin(known and core.json.decode(known))
         return check(resource, id, conf)
+    end)
+    bridge.entries.asked_metadata = answering("checking a configuration", function()
+        return concat(metadata.asked(), "\n")
     end)
     bridge.entries.reload = answering("reloading plugins", function()
         reload.run()

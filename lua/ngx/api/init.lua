@@ -25,6 +25,7 @@ if not ngx then
     require("ngx.api.fields").install(ngx)
     require "ngx.api.coroutine"
     require "server.nginx_symbols"
+    package.loaded.ngx, package.loaded.ndk = ngx, ndk -- as modules, too, as ngx_lua has them
 end
 
 return ngx

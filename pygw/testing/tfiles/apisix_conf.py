@@ -197,9 +197,5 @@ def job(spec: Spec, home: Path, servroot: Path, admin_port: int) -> dict[str, An
         "lua_paths": [*lua, *(f"{STOCK}/{end}" for end in ends)],
         "lua_cpaths": [f"{rocks}/{lib}/lua/5.1/?.so" for lib in ("lib", "lib64")],
         "plugin_dirs": [str(home)] if plugins.is_dir() else [],
-        "plugin": named if _is_plugin(plugins, named) else None,
+        "plugin": named if (plugins / f"{named}.lua").is_file() else None,
     }
-
-
-def _is_plugin(directory: Path, name: str) -> bool:
-    return any((directory / each).is_file() for each in (f"{name}.lua", f"{name}/init.lua"))

@@ -18,6 +18,10 @@ def test_constant(run_lua: RunLua, name: str, value: int) -> None:
     assert run_lua(f"return ngx.{name}") == value
 
 
+def test_ngx_and_ndk_are_modules_too(run_lua: RunLua) -> None:
+    assert run_lua('return require("ngx") == ngx, require("ndk") == ndk') == (True, True)
+
+
 def test_null_is_a_light_userdata_that_is_not_nil(run_lua: RunLua) -> None:
     assert run_lua("return type(ngx.null), tostring(ngx.null), ngx.null == nil") == (
         "userdata",

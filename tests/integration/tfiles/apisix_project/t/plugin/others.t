@@ -116,3 +116,27 @@ hello
 GET /t
 --- response_body
 a note
+
+
+
+=== TEST 9: a plugin whose check looks at its metadata
+--- config
+    location /t {
+        content_by_lua_block {
+            local t = require("lib.test_admin").test
+            local route = {
+                uri = "/hello", plugins = { ["file-logger"] = {} },
+                upstream = { type = "roundrobin", nodes = { ["127.0.0.1:1980"] = 1 } },
+            }
+            ngx.print((select(2, t("/apisix/admin/routes/log", ngx.HTTP_PUT, route))))
+            ngx.say((t("/apisix/admin/plugin_metadata/file-logger", ngx.HTTP_PUT, { path = "logs/requests.log" })))
+            ngx.say((t("/apisix/admin/routes/log", ngx.HTTP_PUT, route)))
+        }
+    }
+--- request
+GET /t
+--- response_body_like chomp
+^.*property ."path." is not set in either the plugin conf or the metadata"}
++201
+201
+$
